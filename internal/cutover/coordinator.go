@@ -1,0 +1,330 @@
+package cutover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gohandover/handover/internal/control"
+	"github.com/gohandover/handover/reuse"
+)
+
+// Coordinator drives one handover. The zero values of its durations mean the
+// defaults named at each.
+type Coordinator struct {
+	Service  string
+	Instance string // of the newcomer's control socket
+	New      Newcomer
+
+	LockTimeout  time.Duration // for other handovers to end; 2 minutes
+	FlushTimeout time.Duration // for the queues of the old generation; 10 seconds
+	DrainTimeout time.Duration // for what it has begun, if it shall not decide itself
+	Bake         time.Duration // for the new generation's health to fall; 0: none
+
+	// Observe is told about each step, one after the other. It may be nil.
+	Observe func(Event)
+
+	env env
+}
+
+const (
+	defaultLockTimeout  = 2 * time.Minute
+	defaultFlushTimeout = 10 * time.Second
+
+	// holdTimeout bounds the wait for a predecessor to steer its group, which
+	// takes milliseconds. One that is stopped never does.
+	holdTimeout = 2 * time.Second
+
+	// backTimeout bounds cutting back and closing listeners, which go on when
+	// the handover's own context has ended.
+	backTimeout = 15 * time.Second
+)
+
+// Result is what a handover did.
+type Result struct {
+	Generation  int
+	Predecessor string // for people; empty if there was none
+	CutoverAt   time.Time
+	CutoverTook time.Duration // of the kernel operations, all addresses
+	Flushed     int           // connections rescued from the old queues
+	FlushTook   time.Duration
+	Warnings    []string // what is left over
+}
+
+// Run performs the handover and returns when the new generation serves alone
+// and the old ones have closed their listeners, or why it did not come to
+// that: a *StepError. It is called once.
+func (c *Coordinator) Run(ctx context.Context) (Result, error) {
+	c.setDefaults()
+	h := &handover{Coordinator: c}
+	for _, s := range h.steps() {
+		if err := h.perform(ctx, s); err != nil {
+			h.undo(ctx)
+			h.release()
+			return h.result, &StepError{Step: s.step, CutBack: h.took, Untouched: !h.took && len(h.olds) > 0, Err: err}
+		}
+	}
+	h.release()
+	h.tell(Event{Step: StepDone})
+	return h.result, nil
+}
+
+func (c *Coordinator) setDefaults() {
+	if c.LockTimeout == 0 {
+		c.LockTimeout = defaultLockTimeout
+	}
+	if c.FlushTimeout == 0 {
+		c.FlushTimeout = defaultFlushTimeout
+	}
+	if c.env.terminate == nil {
+		c.env = realEnv()
+	}
+}
+
+// handover is the state of one run, owned by the goroutine of Run.
+type handover struct {
+	*Coordinator
+	lock   *reuse.Lock
+	ids    []reuse.GroupID
+	found  *survey
+	olds   []predecessor
+	joined bool // the newcomer may be a member
+	took   bool // clients may be with the newcomer
+	result Result
+}
+
+type step struct {
+	step Step
+	do   func(context.Context) error
+}
+
+func (h *handover) steps() []step {
+	return []step{
+		{StepLock, h.acquire},
+		{StepBind, h.bind},
+		{StepSurvey, h.survey},
+		{StepPrepare, h.New.Prepare},
+		{StepHold, h.hold},
+		{StepJoin, h.join},
+		{StepGate, h.New.Gate},
+		{StepCutover, h.cutover},
+		{StepBake, h.bake},
+		{StepRetire, h.retire},
+		{StepSettle, h.settle},
+	}
+}
+
+func (h *handover) perform(ctx context.Context, s step) error {
+	began := time.Now()
+	h.tell(Event{Step: s.step})
+	err := s.do(ctx)
+	if err == nil {
+		// A step that ended well may have been told to stop meanwhile.
+		err = context.Cause(ctx)
+	}
+	h.tell(Event{Step: s.step, Took: time.Since(began), Message: "done", Err: err})
+	return err
+}
+
+func (h *handover) tell(e Event) {
+	e.Time = time.Now()
+	if h.Observe != nil {
+		h.Observe(e)
+	}
+}
+
+func (h *handover) warn(step Step, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	h.result.Warnings = append(h.result.Warnings, message)
+	h.tell(Event{Step: step, Message: message, Warning: true})
+}
+
+func (h *handover) acquire(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, h.LockTimeout, fmt.Errorf("waited %v for it to end", h.LockTimeout))
+	defer cancel()
+	told := false
+	l, err := reuse.AcquireLock(ctx, h.Service, func(held *reuse.LockedError) {
+		if !told {
+			told = true
+			h.tell(Event{Step: StepLock, Message: "waiting: " + held.Error()})
+		}
+	})
+	h.lock = l
+	return err
+}
+
+func (h *handover) release() {
+	if h.lock != nil {
+		h.lock.Unlock()
+	}
+}
+
+func (h *handover) bind(ctx context.Context) (err error) {
+	h.ids, err = h.New.Bind(ctx)
+	return err
+}
+
+func (h *handover) survey(ctx context.Context) (err error) {
+	if h.found, err = look(ctx, h.Service, h.Instance, h.ids, h.env); err != nil {
+		return err
+	}
+	if h.olds, err = h.found.predecessors(ctx); err != nil {
+		return err
+	}
+	h.result.Generation = h.found.generation()
+	h.New.Enter(h.result.Generation)
+	if len(h.olds) > 0 {
+		h.result.Predecessor = h.olds[0].name()
+	}
+	h.tell(Event{Step: StepSurvey, Message: describe(h.olds)})
+	return nil
+}
+
+// hold makes the generation that has the clients steer them to itself, so that
+// whatever was in force before, however stale, a newcomer gets none. Preparing
+// may have taken long, so who is there is looked up once more.
+func (h *handover) hold(ctx context.Context) error {
+	if err := h.survey(ctx); err != nil {
+		return err
+	}
+	if len(h.olds) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, holdTimeout)
+	defer cancel()
+	if err := h.olds[0].hold(ctx); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		// The newcomer is guarded until the cutover, so nothing is at risk but
+		// the running generation's own program.
+		h.warn(StepHold, "%s did not confirm that its group is steered to it: %v", h.olds[0].name(), err)
+	}
+	return nil
+}
+
+func (h *handover) join(ctx context.Context) error {
+	h.joined = true
+	return h.New.Join(ctx, h.found.joining())
+}
+
+func (h *handover) cutover(ctx context.Context) error {
+	h.took = true
+	began := time.Now()
+	h.result.CutoverAt = began
+	err := h.New.Take(ctx)
+	h.result.CutoverTook = time.Since(began)
+	return err
+}
+
+func (h *handover) bake(ctx context.Context) error {
+	if h.Bake <= 0 || len(h.olds) == 0 {
+		return nil
+	}
+	req := control.ParkRequest{Coordinator: h.Instance, CutoverAt: h.result.CutoverAt, Bake: h.Bake}
+	if err := h.olds[0].park(ctx, req); err != nil {
+		h.warn(StepBake, "%s could not be parked: %v", h.olds[0].name(), err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, h.Bake, errBaked)
+	defer cancel()
+	if err := h.New.Watch(ctx); !errors.Is(err, errBaked) {
+		return err
+	}
+	return nil
+}
+
+var errBaked = errors.New("baked")
+
+// retire empties the old queues and closes the old listeners. A predecessor
+// that hangs can't be waited for: it keeps its listener, gets no connection, and
+// is reported.
+func (h *handover) retire(ctx context.Context) error {
+	for _, old := range h.olds {
+		h.retireOne(ctx, old)
+		if err := context.Cause(ctx); err != nil && h.present(old) {
+			return err // it may still be gone back to
+		}
+	}
+	return nil
+}
+
+func (h *handover) retireOne(ctx context.Context, old predecessor) {
+	ctx, cancel := context.WithTimeout(ctx, h.FlushTimeout+afterAnswer)
+	defer cancel()
+	reply, err := old.retire(ctx, control.DrainRequest{
+		Coordinator:  h.Instance,
+		FlushTimeout: h.FlushTimeout,
+		DrainTimeout: h.DrainTimeout,
+		CutoverAt:    h.result.CutoverAt,
+	})
+	h.result.Flushed += reply.Flushed
+	h.result.FlushTook = max(h.result.FlushTook, reply.FlushDuration)
+	if reply.TimedOut {
+		h.warn(StepRetire, "%s still had %d connections queued after %v", old.name(), reply.Left, h.FlushTimeout)
+	}
+	if h.gone(ctx, old) {
+		return
+	}
+	if err == nil {
+		err = errors.New("its sockets are still there")
+	}
+	h.warn(StepRetire, "%s has not closed its listener: %v; it gets no new connection and does no harm, end it when you can", old.name(), err)
+}
+
+// gone waits, for as long as ctx and a little patience last, for the sockets of
+// old to have been closed.
+func (h *handover) gone(ctx context.Context, old predecessor) bool {
+	ctx, cancel := context.WithTimeout(ctx, afterAnswer)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for h.present(old) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// present tells whether some socket of old is still in a group.
+func (h *handover) present(old predecessor) bool {
+	for _, id := range h.ids {
+		g, err := reuse.Look(context.Background(), id)
+		if err != nil {
+			return true
+		}
+		for _, c := range old.cookies() {
+			if _, ok := g.Find(c); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// settle makes the program right for the new order. The new generation serves
+// whether that succeeds or not, so it is no reason to fail.
+func (h *handover) settle(ctx context.Context) error {
+	if err := h.New.Settle(context.WithoutCancel(ctx)); err != nil {
+		h.warn(StepSettle, "%v", err)
+	}
+	return nil
+}
+
+// undo leaves the service as it was: with the old generation if there is one
+// whose listeners are open. It works though ctx may have ended.
+func (h *handover) undo(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), backTimeout)
+	defer cancel()
+	if h.took && len(h.olds) > 0 {
+		if err := h.olds[0].hold(ctx); err != nil {
+			h.warn(StepCutover, "%s did not take its connections back by request, so they are given to it: %v", h.olds[0].name(), err)
+			if err := h.New.Yield(ctx); err != nil {
+				h.warn(StepCutover, "%v", err)
+			}
+		}
+	}
+	if h.joined {
+		h.New.Leave(ctx)
+	}
+}

@@ -1,0 +1,248 @@
+package generation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gohandover/handover/internal/control"
+	"github.com/gohandover/handover/reuse"
+)
+
+var _ control.Agent = (*Generation)(nil)
+
+// Hold implements [control.Agent].
+func (g *Generation) Hold(ctx context.Context) error {
+	g.ops.Lock()
+	defer g.ops.Unlock()
+	return g.hold(ctx)
+}
+
+// hold steers the groups to this generation alone, and makes it active again
+// if it was not.
+func (g *Generation) hold(ctx context.Context) error {
+	if err := g.listening("hold"); err != nil {
+		return err
+	}
+	for _, l := range g.Listeners() {
+		l.Rescue()
+		if err := l.Hold(ctx); err != nil {
+			return err
+		}
+	}
+	g.enter(control.StateActive)
+	return nil
+}
+
+// listening returns an error unless the generation still has its listeners and
+// has had clients.
+func (g *Generation) listening(what string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closing || !g.admitted {
+		return fmt.Errorf("%w: generation %d can't %s: it is %s", control.ErrConflict, g.number, what, g.state)
+	}
+	return nil
+}
+
+// Park implements [control.Agent].
+func (g *Generation) Park(_ context.Context, req control.ParkRequest) error {
+	g.ops.Lock()
+	defer g.ops.Unlock()
+	if err := g.listening("park"); err != nil {
+		return err
+	}
+	g.park(req.Coordinator)
+	return nil
+}
+
+// park makes the generation wait for what becomes of its successor.
+func (g *Generation) park(coordinator string) {
+	g.mu.Lock()
+	g.coordinator = coordinator
+	g.mu.Unlock()
+	g.enter(control.StateParked)
+	go g.resolve()
+}
+
+// Resume implements [control.Agent].
+func (g *Generation) Resume(ctx context.Context) error { return g.Hold(ctx) }
+
+// Drain implements [control.Agent]. If the asker goes away before the listeners
+// are closed, the generation waits until the service's lock is free and then
+// finds out who is to serve: see resolve.
+func (g *Generation) Drain(ctx context.Context, req control.DrainRequest) (control.DrainReply, error) {
+	g.ops.Lock()
+	defer g.ops.Unlock()
+	if err := g.listening("drain"); err != nil {
+		return control.DrainReply{}, err
+	}
+	g.mu.Lock()
+	g.coordinator = req.Coordinator
+	g.mu.Unlock()
+	flushCtx, cancel := context.WithTimeout(ctx, cmp.Or(req.FlushTimeout, g.cfg.FlushTimeout))
+	defer cancel()
+	reply := g.flush(flushCtx, req.CutoverAt)
+	if ctx.Err() != nil {
+		g.park(req.Coordinator)
+		return reply, context.Cause(ctx)
+	}
+	g.enter(control.StateDraining)
+	g.closeListeners()
+	go g.finish(req.DrainTimeout)
+	return reply, nil
+}
+
+// Stop implements [control.Agent].
+func (g *Generation) Stop(context.Context) error {
+	g.cfg.Drain.Force()
+	go g.End(context.Background())
+	return nil
+}
+
+// flush empties the queues of all listeners at once.
+func (g *Generation) flush(ctx context.Context, cutoverAt time.Time) control.DrainReply {
+	began := time.Now()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var reply control.DrainReply
+	for _, l := range g.Listeners() {
+		wg.Go(func() {
+			f, err := reuse.Flush(ctx, l)
+			n := l.Rescued(cutoverAt)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				reply.TimedOut = true
+				reply.Left += f.Left()
+				g.warn("accept queue not empty", err)
+			}
+			if !cutoverAt.IsZero() {
+				reply.Flushed += n
+			}
+		})
+	}
+	wg.Wait()
+	reply.FlushDuration = time.Since(began)
+	g.mu.Lock()
+	g.flushed += reply.Flushed
+	g.mu.Unlock()
+	return reply
+}
+
+// closeListeners closes the member sockets; what they have accepted is still
+// served.
+func (g *Generation) closeListeners() {
+	listeners := g.Listeners()
+	g.mu.Lock()
+	g.closing = true
+	g.mu.Unlock()
+	for _, l := range listeners {
+		if err := l.Retire(); err != nil {
+			g.warn("closing a listener", err)
+		}
+	}
+	g.unbind()
+}
+
+// resolve ends the wait of a parked generation whose coordinator doesn't come
+// back to it. The coordinator holds the service's lock, so having it means that
+// the handover has ended, well or by the coordinator's death. Then either a
+// newer generation is active, and this one leaves, or it is the one to serve.
+func (g *Generation) resolve() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-g.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	lock, err := reuse.AcquireLock(ctx, g.cfg.Service, nil)
+	if err != nil {
+		if ctx.Err() == nil {
+			g.warn("parked, and the service's lock can't be had", err)
+		}
+		return
+	}
+	defer lock.Unlock()
+	g.ops.Lock()
+	defer g.ops.Unlock()
+	if g.State() != control.StateParked {
+		return
+	}
+	if g.succeeded(ctx) {
+		g.enter(control.StateDraining)
+		flushCtx, cancel := context.WithTimeout(ctx, g.cfg.FlushTimeout)
+		defer cancel()
+		g.flush(flushCtx, time.Time{})
+		g.closeListeners()
+		go g.finish(0)
+		return
+	}
+	if err := g.hold(ctx); err != nil {
+		g.warn("parked, and can't become active again", err)
+	}
+}
+
+// succeeded tells whether a newer generation has the clients.
+func (g *Generation) succeeded(ctx context.Context) bool {
+	peers, err := control.Finder{}.Peers(ctx, g.cfg.Service)
+	if err != nil {
+		return false
+	}
+	for _, a := range control.QueryAll(ctx, peers, control.QueryOptions{}) {
+		if a.Status.State == control.StateActive && a.Status.Generation > g.Number() {
+			return true
+		}
+	}
+	return false
+}
+
+// End drains a generation that no other one follows, or that has failed, and
+// returns when all has ended. While it listens it waits, for a while, for a
+// handover that is under way: it may be relieved by it.
+func (g *Generation) End(ctx context.Context) {
+	if g.listening("end") == nil {
+		g.endListening(ctx)
+	}
+	g.closeListeners()
+	g.finish(0)
+}
+
+const (
+	// relieveTimeout is how long a generation that is told to stop waits for
+	// the handover that is under way.
+	relieveTimeout = 5 * time.Second
+
+	// lastFlush bounds the flush of a service that ends: clients still come,
+	// so its queue may never be seen empty.
+	lastFlush = 250 * time.Millisecond
+)
+
+func (g *Generation) endListening(ctx context.Context) {
+	lockCtx, cancel := context.WithTimeout(ctx, relieveTimeout)
+	defer cancel()
+	lock, err := reuse.AcquireLock(lockCtx, g.cfg.Service, nil)
+	if err == nil {
+		defer lock.Unlock()
+	} else if !errors.Is(err, reuse.ErrLocked) {
+		g.warn("ending without the service's lock", err)
+	}
+	g.ops.Lock()
+	defer g.ops.Unlock()
+	if g.isClosing() {
+		return
+	}
+	g.enter(control.StateDraining)
+	flushCtx, cancelFlush := context.WithTimeout(ctx, lastFlush)
+	defer cancelFlush()
+	for _, l := range g.Listeners() {
+		reuse.Flush(flushCtx, l) // best effort: there is no successor to lose them to
+	}
+	g.closeListeners()
+}
