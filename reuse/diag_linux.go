@@ -21,8 +21,11 @@ const (
 	attrV6Only = 11 // INET_DIAG_SKV6ONLY
 	attrProto  = 2  // INET_DIAG_REQ_PROTOCOL, for protocols over 255
 
-	stateListen  = 10 // TCP_LISTEN
-	stateSynRecv = 3  // TCP_SYN_RECV
+	// Sets of states: 1 << TCP_ESTABLISHED and so on (net/tcp_states.h).
+	stateEstablished = 1 << 1
+	stateSynRecv     = 1 << 3
+	stateCloseWait   = 1 << 8
+	stateListen      = 1 << 10
 )
 
 // A diagRow is one socket of a dump.
@@ -39,15 +42,15 @@ type diagRow struct {
 
 // listeners returns all TCP listeners on port in this network namespace.
 func listeners(ctx context.Context, port uint16) ([]Member, error) {
-	rows, err := dump(ctx, unix.IPPROTO_TCP, stateListen, port)
+	rows, err := dump(ctx, unix.IPPROTO_TCP, stateListen, port, bothFamilies)
 	if err != nil {
 		return nil, err
 	}
-	mptcp := map[netip.AddrPort]bool{}
-	// Kernels without MPTCP, or without a dump of its listeners, have none to show.
-	if rows, err := dump(ctx, unix.IPPROTO_MPTCP, stateListen, port); err == nil {
+	mptcp := map[uint32]bool{} // by inode, which an MPTCP listener shares with the TCP one beneath it
+	// A kernel without mptcp_diag can't tell, and answers with an error.
+	if rows, err := dump(ctx, unix.IPPROTO_MPTCP, stateListen, port, bothFamilies); err == nil {
 		for _, r := range rows {
-			mptcp[r.local] = true
+			mptcp[r.inode] = true
 		}
 	}
 	var out []Member
@@ -59,17 +62,17 @@ func listeners(ctx context.Context, port uint16) ([]Member, error) {
 			UID:        r.uid,
 			QueueLen:   int(r.rqueue),
 			QueueLimit: int(r.wqueue),
-			// The TCP socket beneath an MPTCP listener belongs to no file.
-			MPTCP: r.inode == 0 && mptcp[r.local],
+			MPTCP:      mptcp[r.inode],
 		})
 	}
 	return out, nil
 }
 
-// halfOpen returns the handshakes that some listener on port has begun and the
-// client has not ended, each by its two addresses.
-func halfOpen(ctx context.Context, port uint16) (map[handshake]bool, error) {
-	rows, err := dump(ctx, unix.IPPROTO_TCP, stateSynRecv, port)
+// halfOpen returns the handshakes that listeners on the group's port have begun
+// and the client has not ended, each by its two addresses. For this the kernel
+// walks over all connections, so only the families of the group are asked for.
+func halfOpen(ctx context.Context, id GroupID) (map[handshake]bool, error) {
+	rows, err := dump(ctx, unix.IPPROTO_TCP, stateSynRecv, id.Addr.Port(), familiesOf(id))
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +83,38 @@ func halfOpen(ctx context.Context, port uint16) (map[handshake]bool, error) {
 	return set, nil
 }
 
-// dump lists the sockets of one protocol, in one state and with one local
-// port, of both address families.
-func dump(ctx context.Context, protocol int, state uint8, port uint16) ([]diagRow, error) {
+// connections returns the inodes of the connections to the group that some
+// process has accepted and not closed.
+func connections(ctx context.Context, id GroupID) ([]uint64, error) {
+	rows, err := dump(ctx, unix.IPPROTO_TCP, stateEstablished|stateCloseWait, id.Addr.Port(), bothFamilies)
+	if err != nil {
+		return nil, err
+	}
+	var inodes []uint64
+	for _, r := range rows {
+		if r.inode != 0 {
+			inodes = append(inodes, uint64(r.inode))
+		}
+	}
+	return inodes, nil
+}
+
+func familiesOf(id GroupID) []uint8 {
+	var families []uint8
+	if id.has4() {
+		families = append(families, unix.AF_INET)
+	}
+	if id.has6() {
+		families = append(families, unix.AF_INET6)
+	}
+	return families
+}
+
+var bothFamilies = []uint8{unix.AF_INET, unix.AF_INET6}
+
+// dump lists the sockets of one protocol, in some states, with one local port
+// and of the families given.
+func dump(ctx context.Context, protocol int, states uint32, port uint16, families []uint8) ([]diagRow, error) {
 	conn, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
 	if err != nil {
 		return nil, fmt.Errorf("sock_diag: %w", err)
@@ -96,8 +128,8 @@ func dump(ctx context.Context, protocol int, state uint8, port uint16) ([]diagRo
 		return nil, fmt.Errorf("sock_diag: %w", err)
 	}
 	var rows []diagRow
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		got, err := dumpFamily(conn, family, protocol, state, port)
+	for _, family := range families {
+		got, err := dumpFamily(conn, family, protocol, states, port)
 		if err != nil {
 			return nil, fmt.Errorf("sock_diag: %w", err)
 		}
@@ -106,13 +138,13 @@ func dump(ctx context.Context, protocol int, state uint8, port uint16) ([]diagRo
 	return rows, nil
 }
 
-func dumpFamily(conn *netlink.Conn, family uint8, protocol int, state uint8, port uint16) ([]diagRow, error) {
+func dumpFamily(conn *netlink.Conn, family uint8, protocol int, states uint32, port uint16) ([]diagRow, error) {
 	msgs, err := conn.Execute(netlink.Message{
 		Header: netlink.Header{
 			Type:  unix.SOCK_DIAG_BY_FAMILY,
 			Flags: netlink.Request | netlink.Dump,
 		},
-		Data: diagRequest(family, protocol, state, port),
+		Data: diagRequest(family, protocol, states, port),
 	})
 	if err != nil {
 		return nil, err
@@ -131,11 +163,11 @@ func dumpFamily(conn *netlink.Conn, family uint8, protocol int, state uint8, por
 	return rows, nil
 }
 
-func diagRequest(family uint8, protocol int, state uint8, port uint16) []byte {
+func diagRequest(family uint8, protocol int, states uint32, port uint16) []byte {
 	b := make([]byte, diagRequestLen, diagRequestLen+8)
 	b[0] = family
 	b[1] = uint8(min(protocol, 255))
-	binary.NativeEndian.PutUint32(b[4:], 1<<state)
+	binary.NativeEndian.PutUint32(b[4:], states)
 	binary.BigEndian.PutUint16(b[8:], port)
 	if protocol > 255 {
 		b = binary.NativeEndian.AppendUint16(b, 8)

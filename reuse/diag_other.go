@@ -6,4 +6,6 @@ import "context"
 
 func listeners(context.Context, uint16) ([]Member, error) { return nil, errUnsupported }
 
-func halfOpen(context.Context, uint16) (map[handshake]bool, error) { return nil, errUnsupported }
+func halfOpen(context.Context, GroupID) (map[handshake]bool, error) { return nil, errUnsupported }
+
+func connections(context.Context, GroupID) ([]uint64, error) { return nil, errUnsupported }

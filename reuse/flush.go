@@ -49,7 +49,7 @@ func Flush(ctx context.Context, q Queue) (Flushed, error) {
 	began := time.Now()
 	tick := time.NewTicker(flushLook)
 	defer tick.Stop()
-	f := flush{q: q, port: q.Group().Addr.Port()}
+	f := flush{q: q}
 	for {
 		if err := f.look(ctx); err != nil && ctx.Err() == nil {
 			return f.result(began), fmt.Errorf("reuse: flush %s: %w", q.Group(), err)
@@ -67,7 +67,6 @@ func Flush(ctx context.Context, q Queue) (Flushed, error) {
 
 type flush struct {
 	q       Queue
-	port    uint16
 	looks   int
 	empty   int // looks in a row that found nothing
 	queued  int
@@ -75,7 +74,7 @@ type flush struct {
 }
 
 func (f *flush) look(ctx context.Context) error {
-	open, err := halfOpen(ctx, f.port)
+	open, err := halfOpen(ctx, f.q.Group())
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ type Member struct {
 	UID        uint32 // who made it, in this process's user namespace
 	QueueLen   int    // connections that wait to be accepted
 	QueueLimit int    // how many may
-	MPTCP      bool   // can't attach a program
+	MPTCP      bool   // can't attach a program; not every kernel tells
 }
 
 // A Group is the set of members behind one address at one moment. The kernel

@@ -56,6 +56,17 @@ func Holders(members []Member) []Holder {
 	return holders
 }
 
+// Connections counts the connections to the group's port that the processes
+// have accepted and not closed: what would be cut if they ended now. Only
+// processes that are visible and may be looked into are counted.
+func Connections(ctx context.Context, id GroupID, processes []Process) (int, error) {
+	inodes, err := connections(ctx, id)
+	if err != nil {
+		return 0, fmt.Errorf("reuse: connections of %s: %w", id, err)
+	}
+	return socketsHeld(inodes, processes), nil
+}
+
 // An InUseError says why an address can't be bound and who has it. It wraps
 // syscall.EADDRINUSE.
 type InUseError struct {

@@ -1,6 +1,7 @@
 package reuse
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,12 +11,7 @@ import (
 // socketOwners finds, by /proc/PID/fd (proc(5)), which processes have which of
 // the sockets open. What may not be read is left out.
 func socketOwners(inodes []uint64) map[uint64][]Process {
-	wanted := map[string]uint64{}
-	for _, n := range inodes {
-		if n != 0 {
-			wanted["socket:["+strconv.FormatUint(n, 10)+"]"] = n
-		}
-	}
+	wanted := socketLinks(inodes)
 	owners := map[uint64][]Process{}
 	if len(wanted) == 0 {
 		return owners
@@ -34,6 +30,27 @@ func socketOwners(inodes []uint64) map[uint64][]Process {
 		}
 	}
 	return owners
+}
+
+// socketsHeld counts the sockets that the processes have open.
+func socketsHeld(inodes []uint64, processes []Process) int {
+	wanted := socketLinks(inodes)
+	held := map[uint64]bool{}
+	for _, p := range processes {
+		maps.Copy(held, socketsOf(p.PID, wanted))
+	}
+	return len(held)
+}
+
+// socketLinks maps what the links in /proc/PID/fd say to the sockets' inodes.
+func socketLinks(inodes []uint64) map[string]uint64 {
+	links := make(map[string]uint64, len(inodes))
+	for _, n := range inodes {
+		if n != 0 { // a socket that belongs to no file
+			links["socket:["+strconv.FormatUint(n, 10)+"]"] = n
+		}
+	}
+	return links
 }
 
 // socketsOf returns those of the wanted sockets that the process has open.

@@ -12,14 +12,24 @@ import (
 // ballast that it may have (see [Listener.Grow]). Connections whose SYN another
 // processor was handling at that moment may still go where they went before.
 func (l *Listener) Take(ctx context.Context) error {
-	indices, err := l.Index(ctx)
+	p, err := l.OwnPlan(ctx)
 	if err != nil {
 		return err
 	}
 	if err := l.Admit(); err != nil {
 		return err
 	}
-	return l.Attach(Only(indices[0]))
+	return l.Attach(p)
+}
+
+// OwnPlan returns the plan that [Listener.Take] attaches, for a caller that
+// moves several groups and wants the attaching alone to be between them.
+func (l *Listener) OwnPlan(ctx context.Context) (Plan, error) {
+	indices, err := l.Index(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	return Only(indices[0]), nil
 }
 
 // Hold puts a program in force that names only this listener's members, all of

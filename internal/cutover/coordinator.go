@@ -1,6 +1,7 @@
 package cutover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,10 +18,10 @@ type Coordinator struct {
 	Instance string // of the newcomer's control socket
 	New      Newcomer
 
-	LockTimeout  time.Duration // for other handovers to end; 2 minutes
-	FlushTimeout time.Duration // for the queues of the old generation; 10 seconds
-	DrainTimeout time.Duration // for what it has begun, if it shall not decide itself
-	Bake         time.Duration // for the new generation's health to fall; 0: none
+	LockTimeout    time.Duration // for other handovers to end; 2 minutes
+	FlushTimeout   time.Duration // for the queues of the old generation; 10 seconds
+	ForeignTimeout time.Duration // for the connections of one that can't be asked to drain; 30 seconds
+	Bake           time.Duration // for the new generation's health to fall; 0: none
 
 	// Observe is told about each step, one after the other. It may be nil.
 	Observe func(Event)
@@ -29,8 +30,9 @@ type Coordinator struct {
 }
 
 const (
-	defaultLockTimeout  = 2 * time.Minute
-	defaultFlushTimeout = 10 * time.Second
+	defaultLockTimeout    = 2 * time.Minute
+	defaultFlushTimeout   = 10 * time.Second
+	defaultForeignTimeout = 30 * time.Second
 
 	// holdTimeout bounds the wait for a predecessor to steer its group, which
 	// takes milliseconds. One that is stopped never does.
@@ -71,12 +73,9 @@ func (c *Coordinator) Run(ctx context.Context) (Result, error) {
 }
 
 func (c *Coordinator) setDefaults() {
-	if c.LockTimeout == 0 {
-		c.LockTimeout = defaultLockTimeout
-	}
-	if c.FlushTimeout == 0 {
-		c.FlushTimeout = defaultFlushTimeout
-	}
+	c.LockTimeout = cmp.Or(c.LockTimeout, defaultLockTimeout)
+	c.FlushTimeout = cmp.Or(c.FlushTimeout, defaultFlushTimeout)
+	c.ForeignTimeout = cmp.Or(c.ForeignTimeout, defaultForeignTimeout)
 	if c.env.terminate == nil {
 		c.env = realEnv()
 	}
@@ -166,7 +165,7 @@ func (h *handover) bind(ctx context.Context) (err error) {
 }
 
 func (h *handover) survey(ctx context.Context) (err error) {
-	if h.found, err = look(ctx, h.Service, h.Instance, h.ids, h.env); err != nil {
+	if h.found, err = h.look(ctx); err != nil {
 		return err
 	}
 	if h.olds, err = h.found.predecessors(ctx); err != nil {
@@ -208,10 +207,9 @@ func (h *handover) join(ctx context.Context) error {
 
 func (h *handover) cutover(ctx context.Context) error {
 	h.took = true
-	began := time.Now()
-	h.result.CutoverAt = began
-	err := h.New.Take(ctx)
-	h.result.CutoverTook = time.Since(began)
+	h.result.CutoverAt = time.Now()
+	took, err := h.New.Take(ctx)
+	h.result.CutoverTook = took
 	return err
 }
 
@@ -247,12 +245,11 @@ func (h *handover) retire(ctx context.Context) error {
 }
 
 func (h *handover) retireOne(ctx context.Context, old predecessor) {
-	ctx, cancel := context.WithTimeout(ctx, h.FlushTimeout+afterAnswer)
+	ctx, cancel := context.WithTimeout(ctx, h.FlushTimeout+old.patience()+afterAnswer)
 	defer cancel()
 	reply, err := old.retire(ctx, control.DrainRequest{
 		Coordinator:  h.Instance,
 		FlushTimeout: h.FlushTimeout,
-		DrainTimeout: h.DrainTimeout,
 		CutoverAt:    h.result.CutoverAt,
 	})
 	h.result.Flushed += reply.Flushed

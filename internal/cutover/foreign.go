@@ -18,7 +18,8 @@ import (
 // watched through sock_diag, and it is asked to leave by SIGTERM.
 type foreign struct {
 	holders []reuse.Holder
-	deaf    bool // it has a control socket, and doesn't answer
+	deaf    bool          // it has a control socket, and doesn't answer
+	timeout time.Duration // for its connections to end
 	env     env
 }
 
@@ -64,6 +65,7 @@ func (f *foreign) retire(ctx context.Context, req control.DrainRequest) (control
 	began := time.Now()
 	reply := f.flush(ctx, req.FlushTimeout)
 	reply.FlushDuration = time.Since(began)
+	f.awaitConnections(ctx)
 	var errs []error
 	for _, p := range leaders(f.processes(), f.env.parent) {
 		if err := f.env.terminate(p.PID); err != nil {
@@ -86,6 +88,47 @@ func (f *foreign) flush(ctx context.Context, timeout time.Duration) control.Drai
 		}
 	}
 	return reply
+}
+
+// patience implements predecessor. A deaf agent drains by itself when the
+// signal reaches it.
+func (f *foreign) patience() time.Duration {
+	if f.deaf {
+		return 0
+	}
+	return f.timeout
+}
+
+// awaitConnections gives the connections that the processes have the time to
+// end: many programs cut them at SIGTERM. Clients that keep theirs alive make it
+// last as long as it may.
+func (f *foreign) awaitConnections(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, f.patience())
+	defer cancel()
+	tick := time.NewTicker(foreignLook)
+	defer tick.Stop()
+	for f.connections(ctx) > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// foreignLook is the time between two looks at the connections of others.
+const foreignLook = 50 * time.Millisecond
+
+func (f *foreign) connections(ctx context.Context) int {
+	sum := 0
+	for id := range f.byGroup() {
+		n, err := reuse.Connections(ctx, id, f.processes())
+		if err != nil {
+			return 0 // it can't be seen, so there is nothing to wait for
+		}
+		sum += n
+	}
+	return sum
 }
 
 func (f *foreign) byGroup() map[reuse.GroupID][]uint64 {

@@ -2,6 +2,7 @@ package cutover
 
 import (
 	"context"
+	"time"
 
 	"github.com/gohandover/handover/reuse"
 )
@@ -26,9 +27,10 @@ type Newcomer interface {
 	// own address and the real port.
 	Gate(ctx context.Context) error
 
-	// Take lets clients in and moves all new connections to the newcomer. When
+	// Take lets clients in and moves all new connections to the newcomer, and
+	// returns how long the moving took: the kernel operations, all groups. When
 	// it fails part of them may have moved.
-	Take(ctx context.Context) error
+	Take(ctx context.Context) (time.Duration, error)
 
 	// Watch returns an error when the newcomer's health falls, or ctx's cause.
 	Watch(ctx context.Context) error

@@ -24,6 +24,9 @@ type predecessor interface {
 	// park tells it that clients go elsewhere now but may come back.
 	park(ctx context.Context, req control.ParkRequest) error
 
+	// patience is how long retiring it may take beyond the flush.
+	patience() time.Duration
+
 	// retire empties its queues and closes its listeners. It returns once they
 	// are closed, or with an error that says why they may not be.
 	retire(ctx context.Context, req control.DrainRequest) (control.DrainReply, error)
@@ -57,6 +60,8 @@ func (a *agent) hold(ctx context.Context) error { return a.client.Hold(ctx) }
 func (a *agent) park(ctx context.Context, req control.ParkRequest) error {
 	return a.client.Park(ctx, req)
 }
+
+func (a *agent) patience() time.Duration { return 0 }
 
 // retire asks it to drain. One of another version that can't be asked, or one
 // that refuses, gets the signal that every server understands.

@@ -20,29 +20,30 @@ const askTimeout = time.Second
 
 // A survey is what was found on the service's addresses, under the lock.
 type survey struct {
-	groups  []reuse.Group
-	answers []control.Answer // of the service's agents, the newcomer's own left out
-	env     env
+	groups         []reuse.Group
+	answers        []control.Answer // of the service's agents, the newcomer's own left out
+	foreignTimeout time.Duration
+	env            env
 }
 
-// look surveys the groups. self is the newcomer's instance.
-func look(ctx context.Context, service, self string, ids []reuse.GroupID, env env) (*survey, error) {
-	s := &survey{env: env}
-	for _, id := range ids {
+// look surveys the groups.
+func (h *handover) look(ctx context.Context) (*survey, error) {
+	s := &survey{foreignTimeout: h.ForeignTimeout, env: h.env}
+	for _, id := range h.ids {
 		g, err := reuse.Look(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if err := g.CheckOverlap(ids...); err != nil {
+		if err := g.CheckOverlap(h.ids...); err != nil {
 			return nil, err
 		}
 		s.groups = append(s.groups, g)
 	}
-	peers, err := control.Finder{}.Peers(ctx, service)
+	peers, err := control.Finder{}.Peers(ctx, h.Service)
 	if err != nil {
 		return nil, err
 	}
-	peers = slices.DeleteFunc(peers, func(p control.Peer) bool { return p.Instance == self })
+	peers = slices.DeleteFunc(peers, func(p control.Peer) bool { return p.Instance == h.Instance })
 	s.answers = control.QueryAll(ctx, peers, control.QueryOptions{Timeout: askTimeout})
 	return s, nil
 }
@@ -144,7 +145,7 @@ func (s *survey) foreign(ctx context.Context, strays []reuse.Member) (*foreign, 
 	if err := ownedElsewhere(ctx, strays); err != nil {
 		return nil, err
 	}
-	f := &foreign{holders: reuse.Holders(strays), env: s.env}
+	f := &foreign{holders: reuse.Holders(strays), timeout: s.foreignTimeout, env: s.env}
 	for _, a := range s.answers {
 		if errors.Is(a.Err, control.ErrSquatted) {
 			return nil, a.Err

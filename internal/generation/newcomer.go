@@ -173,22 +173,35 @@ func accepts(ctx context.Context, l *reuse.Listener) error {
 }
 
 // Take implements [cutover.Newcomer].
-func (g *Generation) Take(ctx context.Context) error {
+func (g *Generation) Take(ctx context.Context) (time.Duration, error) {
 	g.mu.Lock()
 	g.admitted = true
 	g.mu.Unlock()
-	for _, l := range g.Listeners() {
-		if err := l.Take(ctx); err != nil {
-			return err
+	listeners := g.Listeners()
+	plans := make([]reuse.Plan, len(listeners))
+	for i, l := range listeners {
+		var err error
+		if plans[i], err = l.OwnPlan(ctx); err != nil {
+			return 0, err
+		}
+		if err := l.Admit(); err != nil {
+			return 0, err
 		}
 	}
-	for _, l := range g.Listeners() {
+	began := time.Now()
+	for i, l := range listeners {
+		if err := l.Attach(plans[i]); err != nil {
+			return time.Since(began), err
+		}
+	}
+	took := time.Since(began)
+	for _, l := range listeners {
 		if err := reached(ctx, l); err != nil {
-			return err
+			return took, err
 		}
 	}
 	g.enter(control.StateActive)
-	return nil
+	return took, nil
 }
 
 // reachTries is how often it is looked whether a cutover had its effect: a
