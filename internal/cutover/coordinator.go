@@ -94,23 +94,24 @@ type handover struct {
 }
 
 type step struct {
-	step Step
-	do   func(context.Context) error
+	step  Step
+	do    func(context.Context) error
+	final bool // once it has ended there is nothing to go back to
 }
 
 func (h *handover) steps() []step {
 	return []step{
-		{StepLock, h.acquire},
-		{StepBind, h.bind},
-		{StepSurvey, h.survey},
-		{StepPrepare, h.New.Prepare},
-		{StepHold, h.hold},
-		{StepJoin, h.join},
-		{StepGate, h.New.Gate},
-		{StepCutover, h.cutover},
-		{StepBake, h.bake},
-		{StepRetire, h.retire},
-		{StepSettle, h.settle},
+		{StepLock, h.acquire, false},
+		{StepBind, h.bind, false},
+		{StepSurvey, h.survey, false},
+		{StepPrepare, h.New.Prepare, false},
+		{StepHold, h.hold, false},
+		{StepJoin, h.join, false},
+		{StepGate, h.New.Gate, false},
+		{StepCutover, h.cutover, false},
+		{StepBake, h.bake, false},
+		{StepRetire, h.retire, true},
+		{StepSettle, h.settle, true},
 	}
 }
 
@@ -118,7 +119,7 @@ func (h *handover) perform(ctx context.Context, s step) error {
 	began := time.Now()
 	h.tell(Event{Step: s.step})
 	err := s.do(ctx)
-	if err == nil {
+	if err == nil && !s.final {
 		// A step that ended well may have been told to stop meanwhile.
 		err = context.Cause(ctx)
 	}
