@@ -29,3 +29,11 @@ func BenchmarkProgram(b *testing.B) {
 		}
 	}
 }
+
+func upTo(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}

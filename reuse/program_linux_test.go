@@ -14,23 +14,22 @@ const maxInstructions = 4096
 func longest() map[string]Plan {
 	scattered := upTo(MaxIndex + 1)
 	slices.Reverse(scattered)
-	plans := map[string]Plan{"one share": Only(scattered...)}
 	var four, many []Share
-	for i := range 4 {
-		members := scattered[i*64 : min(len(scattered), (i+1)*64)]
+	for members := range slices.Chunk(scattered, 64) {
 		four = append(four, Share{members, WholeShare / 4})
 	}
-	for i, m := range scattered {
+	for _, m := range scattered {
 		many = append(many, Share{[]int{m}, WholeShare / len(scattered)})
-		if i == 0 {
-			many[0].Weight += WholeShare % len(scattered)
-		}
 	}
-	plans["four shares"] = Plan{Shares: four}
-	plans["a share each"] = Plan{Shares: many}
-	for name, p := range plans {
-		p.Sticky = true
-		plans[name+", sticky"] = p
+	many[0].Weight += WholeShare % len(scattered)
+	plans := map[string]Plan{}
+	for name, shares := range map[string][]Share{
+		"one share":    {{scattered, WholeShare}},
+		"four shares":  four,
+		"a share each": many,
+	} {
+		plans[name] = Plan{Shares: shares}
+		plans[name+", sticky"] = Plan{Shares: shares, Sticky: true, Salt: 1}
 	}
 	return plans
 }

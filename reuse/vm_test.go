@@ -140,7 +140,7 @@ func drawPlan(t *rapid.T) Plan {
 	}
 	left := WholeShare
 	for i, n := 0, rapid.IntRange(0, 8).Draw(t, "shares"); i < n; i++ {
-		// 8 shares leave 31 members to each, so one of 64 needs others that are small.
+		// Each share leaves at least one member to each of those after it.
 		k := rapid.IntRange(1, min(64, len(indices)-(n-i-1))).Draw(t, "members")
 		weight := rapid.IntRange(0, left).Draw(t, "weight")
 		if i == n-1 {
@@ -151,14 +151,6 @@ func drawPlan(t *rapid.T) Plan {
 		indices = indices[k:]
 	}
 	return p
-}
-
-func upTo(n int) []int {
-	out := make([]int, n)
-	for i := range out {
-		out[i] = i
-	}
-	return out
 }
 
 func TestProgramSelectsWhatThePlanSays(t *testing.T) {

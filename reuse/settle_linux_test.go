@@ -1,0 +1,211 @@
+package reuse
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+func mustAddr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// TestBallastSurvivesClosesOfOthers brings a newcomer to a group of several
+// sockets, which then close in different orders while clients connect: each of
+// them has to reach the newcomer.
+func TestBallastSurvivesClosesOfOthers(t *testing.T) {
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}} {
+		others := make([]*Listener, len(order))
+		others[0] = mustListen(t, "tcp", "127.0.0.1:0")
+		mustAttach(t, others[0], Only(0))
+		if err := others[0].Admit(); err != nil {
+			t.Fatal(err)
+		}
+		for i := 1; i < len(others); i++ {
+			others[i] = join(t, others[0], Only(0))
+		}
+		fresh := join(t, others[0], Only(0))
+		for _, l := range append(slices.Clone(others), fresh) {
+			discard(l)
+		}
+		if err := fresh.Grow(t.Context(), len(others)-1); err != nil {
+			t.Fatal(err)
+		}
+		if err := fresh.Take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range order {
+			wantReach(t, fresh, true)
+			if err := others[i].Retire(); err != nil {
+				t.Fatal(err)
+			}
+			for range 5 {
+				wantReach(t, fresh, true)
+			}
+		}
+		if err := fresh.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(fresh.Cookies()); n != 1 {
+			t.Fatalf("%d sockets after settling", n)
+		}
+		wantReach(t, fresh, true)
+		if got, err := fresh.Index(t.Context()); err != nil || !slices.Equal(got, []int{0}) {
+			t.Fatalf("index after settling: %v, %v", got, err)
+		}
+	}
+}
+
+func TestSettleUnderLoadLosesNothing(t *testing.T) {
+	active := mustListen(t, "tcp", "127.0.0.1:0")
+	if err := active.Hold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := active.Admit(); err != nil {
+		t.Fatal(err)
+	}
+	discard(active)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				c, err := net.Dial("tcp", active.Addr().String())
+				if err != nil {
+					t.Errorf("a client was not served: %v", err)
+					return
+				}
+				// The server closes without a word: anything but that is a reset.
+				c.SetReadDeadline(time.Now().Add(5 * time.Second))
+				if _, err := c.Read(make([]byte, 1)); err == nil || err.Error() != "EOF" {
+					t.Errorf("a client was not served: %v", err)
+				}
+				c.Close()
+			}
+		})
+	}
+	for range 10 {
+		if err := active.Grow(t.Context(), 3); err != nil {
+			t.Fatal(err)
+		}
+		if err := active.Admit(); err != nil {
+			t.Fatal(err)
+		}
+		mustAttach(t, active, Only(0, 1, 2, 3))
+		if err := active.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
+
+func TestYieldGivesConnectionsToTheOthers(t *testing.T) {
+	old := mustListen(t, "tcp", "127.0.0.1:0")
+	mustAttach(t, old, Only(0))
+	if err := old.Admit(); err != nil {
+		t.Fatal(err)
+	}
+	fresh := join(t, old, Only(0))
+	discard(old)
+	discard(fresh)
+	if err := fresh.Take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantReach(t, fresh, true)
+	if err := fresh.Yield(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		wantReach(t, old, true)
+	}
+	old.Close()
+	if err := fresh.Yield(t.Context()); err != nil {
+		t.Fatalf("yield with nobody to yield to: %v", err)
+	}
+	wantReach(t, fresh, true)
+}
+
+func TestSteerFromOutside(t *testing.T) {
+	for _, f := range forms {
+		t.Run(f.name, func(t *testing.T) {
+			a := mustListen(t, f.network, f.address)
+			mustAttach(t, a, Only(0))
+			if err := a.Admit(); err != nil {
+				t.Fatal(err)
+			}
+			b := join(t, a, Only(0))
+			discard(a)
+			discard(b)
+			for i, l := range []*Listener{b, a, b} {
+				if err := (Config{}).Steer(t.Context(), networkOf(l), a.sock.bindAddress(), Only(1-i%2)); err != nil {
+					t.Fatal(err)
+				}
+				for range 5 {
+					wantReach(t, l, true)
+				}
+			}
+			if g, err := Look(t.Context(), a.Group()); err != nil || len(g.Members) != 2 {
+				t.Fatalf("members after steering: %v, %v", g.Members, err)
+			}
+		})
+	}
+}
+
+// networkOf is the network that binds to the same group again.
+func networkOf(l *Listener) string {
+	switch id := l.Group(); {
+	case id.Addr.Addr().Is4():
+		return "tcp4"
+	case id.V6Only:
+		return "tcp6"
+	}
+	return "tcp"
+}
+
+func TestDialReachesOnlyItsOwn(t *testing.T) {
+	old := mustListen(t, "tcp", "127.0.0.1:0")
+	mustAttach(t, old, Only(0))
+	if err := old.Admit(); err != nil {
+		t.Fatal(err)
+	}
+	discard(old)
+	s, err := old.sock.Sibling(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := s.Listen() // and no Admit: Dial is for the time before
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fresh.Close()
+	if _, err := fresh.Dial(t.Context()); err == nil {
+		t.Fatal("Dial without a known place succeeded")
+	}
+	if _, err := fresh.Index(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := fresh.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got, err := fresh.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Close()
+	if got.RemoteAddr().String() != c.LocalAddr().String() {
+		t.Errorf("accepted %v, dialed from %v", got.RemoteAddr(), c.LocalAddr())
+	}
+	fresh.setSeen(0) // as if the order had changed
+	if _, err := fresh.Dial(t.Context()); err == nil {
+		t.Error("a connection that the other member took was taken for our own")
+	}
+}
