@@ -174,10 +174,10 @@ func (h *handover) survey(ctx context.Context) (err error) {
 	}
 	h.result.Generation = h.found.generation()
 	h.New.Enter(h.result.Generation)
-	if len(h.olds) > 0 {
-		h.result.Predecessor = h.olds[0].name()
+	if who := describe(h.olds); who != h.result.Predecessor {
+		h.result.Predecessor = who
+		h.tell(Event{Step: StepSurvey, Message: "taking over from " + who})
 	}
-	h.tell(Event{Step: StepSurvey, Message: describe(h.olds)})
 	return nil
 }
 
@@ -264,7 +264,7 @@ func (h *handover) retireOne(ctx context.Context, old predecessor) {
 	if err == nil {
 		err = errors.New("its sockets are still there")
 	}
-	h.warn(StepRetire, "%s has not closed its listener: %v; it gets no new connection and does no harm, end it when you can", old.name(), err)
+	h.warn(StepRetire, "a listener is left over, and gets no new connection: %s has not closed it: %v: end that process when you can", old.name(), err)
 }
 
 // gone waits, for as long as ctx and a little patience last, for the sockets of

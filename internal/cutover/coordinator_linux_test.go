@@ -351,7 +351,7 @@ func TestHungPredecessorIsLeftBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "has not closed its listener") {
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "has not closed it") {
 		t.Errorf("warnings: %q", r.Warnings)
 	}
 	wantServing(t, s.new)

@@ -48,13 +48,17 @@ func (h *handover) look(ctx context.Context) (*survey, error) {
 	return s, nil
 }
 
-// generation returns the number of the next generation.
+// generation returns the number of the next generation. One that doesn't tell
+// its own is counted, at least.
 func (s *survey) generation() int {
-	last := 0
+	last, deaf := 0, 0
 	for _, a := range s.answers {
 		last = max(last, a.Status.Generation)
+		if errors.Is(a.Err, control.ErrDeaf) {
+			deaf++
+		}
 	}
-	return last + 1
+	return last + deaf + 1
 }
 
 // rank orders agents by how likely clients are with them.
@@ -210,11 +214,8 @@ func only(n int) reuse.Plan {
 	return reuse.Only(indices...)
 }
 
-// describe names predecessors for an event.
+// describe names predecessors for people.
 func describe(all []predecessor) string {
-	if len(all) == 0 {
-		return "nobody listens yet"
-	}
 	var names []string
 	for _, p := range all {
 		names = append(names, p.name())

@@ -196,7 +196,7 @@ func (g *Generation) succeeded(ctx context.Context) bool {
 		return false
 	}
 	for _, a := range control.QueryAll(ctx, peers, control.QueryOptions{}) {
-		if a.Status.State == control.StateActive && a.Status.Generation > g.Number() {
+		if a.Status.State == control.StateActive && a.Status.Started.After(g.started) {
 			return true
 		}
 	}
