@@ -36,7 +36,7 @@ func ListenAndServeTLS(addr, certFile, keyFile string, handler http.Handler) err
 
 // Serve is [ListenAndServe] for a server and options of the caller's own. With
 // a certificate in srv.TLSConfig it serves HTTPS. The end of ctx acts as
-// SIGTERM. Serve wraps srv's Handler and its ConnState and ConnContext hooks;
+// SIGTERM. Serve wraps srv's Handler and its ConnState and BaseContext hooks;
 // srv must not be used for anything else, and its Shutdown not be called.
 func Serve(ctx context.Context, srv *http.Server, opts Options) error {
 	addr, secure := srv.Addr, isSecure(srv.TLSConfig)
