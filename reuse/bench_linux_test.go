@@ -1,9 +1,14 @@
 package reuse
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -101,22 +106,68 @@ func holdAll(l *Listener) (closeAll func()) {
 	}
 }
 
-// connectIdle opens n connections that stay idle. Each source address lends its
-// ports to a part of them.
+// connectIdle opens n connections that stay idle, from a process of its own:
+// one process may not have as many descriptors as both ends need.
 func connectIdle(b *testing.B, address string, n int) (closeAll func()) {
 	b.Helper()
-	var conns []net.Conn
+	if n == 0 {
+		return func() {}
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), idleClients+"="+strconv.Itoa(n)+" "+address)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		b.Fatalf("idle clients: %q, %v", line, err)
+	}
+	return func() {
+		stdin.Close()
+		cmd.Wait()
+	}
+}
+
+// idleClients is the variable that makes the test binary hold idle connections
+// until its standard input ends: their number and the address.
+const idleClients = "REUSE_TEST_IDLE_CLIENTS"
+
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(idleClients); spec != "" {
+		holdIdle(spec)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func holdIdle(spec string) {
+	var n int
+	var address string
+	if _, err := fmt.Sscan(spec, &n, &address); err != nil {
+		panic(err)
+	}
+	conns := make([]net.Conn, 0, n)
 	for i := range n {
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i/10_000))}}
+		// Each source address lends its ports to a part of them.
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i/1000))}}
 		c, err := d.Dial("tcp", address)
 		if err != nil {
-			b.Fatal(err)
+			panic(err)
 		}
 		conns = append(conns, c)
 	}
-	return func() {
-		for _, c := range conns {
-			c.Close()
-		}
+	fmt.Println(len(conns))
+	io.Copy(io.Discard, os.Stdin)
+	for _, c := range conns {
+		c.(*net.TCPConn).SetLinger(0) // leaves no TIME_WAIT behind to slow the next run
+		c.Close()
 	}
 }
