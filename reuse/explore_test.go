@@ -142,17 +142,16 @@ func scenarios(generations, most int8) (all []scenario) {
 }
 
 // Two generations with 1 to 4 sockets each are 160,000 worlds, three and four
-// with fewer sockets 550,000.
+// with fewer sockets 420,000.
 func TestHandoversKeepTheInvariants(t *testing.T) {
 	all := slices.Concat(scenarios(2, 4), scenarios(3, 2), scenarios(4, 1),
-		[]scenario{{3, 1, 3, false}, {3, 1, 4, false}})
+		[]scenario{{3, 1, 3, false}})
 	sum := 0
 	for _, s := range all {
 		worlds, trace := plan{}.in(s)
 		if trace != nil {
 			t.Errorf("%+v:\n%s", s, strings.Join(trace, "\n"))
 		}
-		t.Logf("%+v: %d worlds", s, worlds)
 		sum += worlds
 	}
 	t.Logf("%d worlds", sum)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,10 +93,11 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	if len(seen) == 0 {
 		return nil, fmt.Errorf("%w: %s", ErrIndex, l.id)
 	}
-	c, m, err := l.connect(ctx, true, func(fd int, v6 bool) error { return setMark(fd, v6, seen[0]) })
+	index := slices.Min(seen)
+	c, m, err := l.connect(ctx, true, func(fd int, v6 bool) error { return setMark(fd, v6, index) })
 	if err == nil && m == nil {
 		c.Close()
-		err = fmt.Errorf("%w: %s, index %d", ErrElsewhere, l.id, seen[0])
+		err = fmt.Errorf("%w: %s, index %d", ErrElsewhere, l.id, index)
 	}
 	if err != nil {
 		return nil, err

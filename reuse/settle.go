@@ -8,8 +8,8 @@ import (
 )
 
 // Take lets clients in and moves all new connections of the group to this
-// listener, with one system call: to the first of its members, and not to the
-// ballast that it may have (see [Listener.Grow]). Connections whose SYN another
+// listener, with one system call: to the lowest of its members in the order, and not
+// to the ballast that it may have (see [Listener.Grow]). Connections whose SYN another
 // processor was handling at that moment may still go where they went before.
 func (l *Listener) Take(ctx context.Context) error {
 	p, err := l.OwnPlan(ctx)
@@ -29,11 +29,11 @@ func (l *Listener) OwnPlan(ctx context.Context) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	return Only(indices[0]), nil
+	return Only(slices.Min(indices)), nil
 }
 
-// Hold puts a program in force that names only this listener's members, all of
-// them, so that nobody who joins the group from now on gets a client.
+// Hold puts the program of [Listener.Take] in force, for a listener that has its
+// clients already: so that nobody who joins the group from now on gets one.
 func (l *Listener) Hold(ctx context.Context) error {
 	g, err := Look(ctx, l.id)
 	if err != nil {
@@ -42,11 +42,11 @@ func (l *Listener) Hold(ctx context.Context) error {
 	if len(g.Members) == 1 {
 		return l.Attach(Only(0)) // needs no mark to be found, as Index would
 	}
-	indices, err := l.Index(ctx)
+	p, err := l.OwnPlan(ctx)
 	if err != nil {
 		return err
 	}
-	return l.Attach(Only(indices...))
+	return l.Attach(p)
 }
 
 // Yield moves all new connections to the other members of the group, if there
@@ -72,32 +72,37 @@ func (l *Listener) Yield(ctx context.Context) error {
 	return l.Attach(Only(others...))
 }
 
-// Settle brings the listener back to one socket, at the lowest of its indices,
-// and puts the program in force that names it. Queues are emptied before their
-// sockets close. Call it when the order of the group may have changed: after
-// others have closed their sockets.
+// Settle puts the program in force that is right for the order that the group
+// has now, and closes what the listener has beyond the sockets that it needs, after
+// emptying their queues. Call it when others have closed their sockets.
+//
+// It needs one, and as many as the index of that one while there are others:
+// each may still close and move the group's last socket, so there have to be enough
+// of ours behind those that could be moved.
 func (l *Listener) Settle(ctx context.Context) error {
 	indices, err := l.Index(ctx)
 	if err != nil {
 		return err
 	}
 	members := l.snapshot()
-	order := make([]int, len(members))
+	order := make([]int, len(members)) // members by their place in the group
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int { return indices[a] - indices[b] })
-	if err := l.Attach(Only(indices[order[0]])); err != nil {
+	lowest := indices[order[0]]
+	if err := l.Attach(Only(lowest)); err != nil {
 		return err
 	}
-	// From the highest down, so that no close moves the one that stays.
-	for _, i := range slices.Backward(order[1:]) {
+	needed := min(len(order), max(1, lowest))
+	// From the highest down, so that no close moves one that stays.
+	for _, i := range slices.Backward(order[needed:]) {
 		if err := l.drop(ctx, members[i]); err != nil {
 			return err
 		}
 	}
-	l.setSeen(indices[order[0]])
-	return nil
+	_, err = l.Index(ctx)
+	return err
 }
 
 // drop empties the queue of one member that gets no connection any more, and

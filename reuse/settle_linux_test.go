@@ -209,3 +209,44 @@ func TestDialReachesOnlyItsOwn(t *testing.T) {
 		t.Error("a connection that the other member took was taken for our own")
 	}
 }
+
+// TestSettleKeepsWhatOthersMayStillMove settles a newcomer beside two sockets of
+// others, which close only then.
+func TestSettleKeepsWhatOthersMayStillMove(t *testing.T) {
+	stuck := mustListen(t, "tcp", "127.0.0.1:0")
+	mustAttach(t, stuck, Only(0))
+	if err := stuck.Admit(); err != nil {
+		t.Fatal(err)
+	}
+	too := join(t, stuck, Only(0))
+	fresh := join(t, stuck, Only(0))
+	for _, l := range []*Listener{stuck, too, fresh} {
+		discard(l)
+	}
+	if err := fresh.Grow(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := fresh.Take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := fresh.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(fresh.Cookies()); n != 2 {
+		t.Fatalf("%d sockets beside two of others, want 2", n)
+	}
+	for _, l := range []*Listener{too, stuck} {
+		if err := l.Retire(); err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			wantReach(t, fresh, true)
+		}
+	}
+	if err := fresh.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(fresh.Cookies()); n != 1 {
+		t.Fatalf("%d sockets alone in the group, want 1", n)
+	}
+}

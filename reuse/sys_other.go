@@ -3,11 +3,16 @@
 package reuse
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 
 	"golang.org/x/net/bpf"
 )
+
+var errUnsupported = fmt.Errorf("reuse: %w on %s: steering a reuseport group needs Linux", errors.ErrUnsupported, runtime.GOOS)
 
 // Other systems either don't balance over SO_REUSEPORT sockets or can't be told
 // how, so that "it bound" would be a silent half-measure. Everything fails here.

@@ -38,6 +38,9 @@ const (
 	// takes milliseconds. One that is stopped never does.
 	holdTimeout = 2 * time.Second
 
+	ownerlessLooks = 20
+	ownerlessPause = 50 * time.Millisecond
+
 	// backTimeout bounds cutting back and closing listeners, which go on when
 	// the handover's own context has ended.
 	backTimeout = 15 * time.Second
@@ -88,6 +91,7 @@ type handover struct {
 	ids    []reuse.GroupID
 	found  *survey
 	olds   []predecessor
+	held   bool // the first of olds steers its group
 	joined bool // the newcomer may be a member
 	took   bool // clients may be with the newcomer
 	result Result
@@ -166,10 +170,7 @@ func (h *handover) bind(ctx context.Context) (err error) {
 }
 
 func (h *handover) survey(ctx context.Context) (err error) {
-	if h.found, err = h.look(ctx); err != nil {
-		return err
-	}
-	if h.olds, err = h.found.predecessors(ctx); err != nil {
+	if err = h.find(ctx); err != nil {
 		return err
 	}
 	h.result.Generation = h.found.generation()
@@ -181,6 +182,25 @@ func (h *handover) survey(ctx context.Context) (err error) {
 	return nil
 }
 
+// find looks who is there. The sockets of a process that has just been killed
+// are there for a moment without an owner, so that is looked at again.
+func (h *handover) find(ctx context.Context) (err error) {
+	for range ownerlessLooks {
+		if h.found, err = h.look(ctx); err != nil {
+			return err
+		}
+		if h.olds, err = h.found.predecessors(ctx); !errors.Is(err, errOwnerless) {
+			return err
+		}
+		select {
+		case <-time.After(ownerlessPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return err
+}
+
 // hold makes the generation that has the clients steer them to itself, so that
 // whatever was in force before, however stale, a newcomer gets none. Preparing
 // may have taken long, so who is there is looked up once more.
@@ -188,22 +208,39 @@ func (h *handover) hold(ctx context.Context) error {
 	if err := h.survey(ctx); err != nil {
 		return err
 	}
-	if len(h.olds) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, holdTimeout)
-	defer cancel()
-	if err := h.olds[0].hold(ctx); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		// The newcomer is guarded until the cutover, so nothing is at risk but
-		// the running generation's own program.
-		h.warn(StepHold, "%s did not confirm that its group is steered to it: %v", h.olds[0].name(), err)
-	}
+	h.held = h.holdOld(ctx, StepHold)
 	return nil
 }
 
+// holdOld asks for the steering and tells whether it was done. Without it the
+// newcomer is still guarded until the cutover: what is at risk is the running
+// generation's own program.
+func (h *handover) holdOld(ctx context.Context, s Step) bool {
+	if len(h.olds) == 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, holdTimeout)
+	defer cancel()
+	err := h.olds[0].hold(ctx)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		h.warn(s, "%s did not confirm that its group is steered to it: %v", h.olds[0].name(), err)
+	}
+	return err == nil
+}
+
+// join makes the newcomer a member. Somebody may have closed a socket since
+// hold: then the running generation has another place, and the one that its
+// program names may be the newcomer's, whose guard answers nobody. So it holds
+// once more; from now on its place can only be lost to its own close.
 func (h *handover) join(ctx context.Context) error {
 	h.joined = true
-	return h.New.Join(ctx, h.found.joining())
+	if err := h.New.Join(ctx, h.found.joining()); err != nil {
+		return err
+	}
+	if h.held {
+		h.holdOld(ctx, StepJoin)
+	}
+	return nil
 }
 
 func (h *handover) cutover(ctx context.Context) error {

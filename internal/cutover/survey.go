@@ -158,7 +158,7 @@ func (s *survey) foreign(ctx context.Context, strays []reuse.Member) (*foreign, 
 	}
 	for _, h := range f.holders {
 		if len(h.Processes) == 0 {
-			return nil, fmt.Errorf("%s is served by a process that answers on no control socket of this service and is not visible from here (another PID namespace, or ended with its socket still open elsewhere): it can't be told to leave. End it first", h)
+			return nil, fmt.Errorf("%s: %w", h, errOwnerless)
 		}
 		if slices.ContainsFunc(h.Processes, func(p reuse.Process) bool { return p.PID == os.Getpid() }) {
 			return nil, fmt.Errorf("%s is served by this very process already", h.Group)
@@ -166,6 +166,8 @@ func (s *survey) foreign(ctx context.Context, strays []reuse.Member) (*foreign, 
 	}
 	return f, nil
 }
+
+var errOwnerless = errors.New("served by a process that answers on no control socket of this service and is not visible from here (another PID namespace, or another user's rights): it can't be told to leave, so end it first")
 
 // ownedElsewhere refuses sockets that belong to another service.
 func ownedElsewhere(ctx context.Context, strays []reuse.Member) error {

@@ -14,11 +14,16 @@ import (
 
 var _ control.Agent = (*Generation)(nil)
 
-// Hold implements [control.Agent].
+// Hold implements [control.Agent]. It means that a handover is under way, so
+// its end is waited for: see resolve.
 func (g *Generation) Hold(ctx context.Context) error {
 	g.ops.Lock()
 	defer g.ops.Unlock()
-	return g.hold(ctx)
+	if err := g.hold(ctx); err != nil {
+		return err
+	}
+	g.resolveLater()
+	return nil
 }
 
 // hold steers the groups to this generation alone, and makes it active again
@@ -65,7 +70,7 @@ func (g *Generation) park(coordinator string) {
 	g.coordinator = coordinator
 	g.mu.Unlock()
 	g.enter(control.StateParked)
-	go g.resolve()
+	g.resolveLater()
 }
 
 // Resume implements [control.Agent].
@@ -138,7 +143,10 @@ func (g *Generation) flush(ctx context.Context, cutoverAt time.Time) control.Dra
 func (g *Generation) closeListeners() {
 	listeners := g.Listeners()
 	g.mu.Lock()
-	g.closing = true
+	if !g.closing {
+		g.closing = true
+		close(g.closed)
+	}
 	g.mu.Unlock()
 	for _, l := range listeners {
 		if err := l.Retire(); err != nil {
@@ -148,45 +156,63 @@ func (g *Generation) closeListeners() {
 	g.unbind()
 }
 
-// resolve ends the wait of a parked generation whose coordinator doesn't come
-// back to it. The coordinator holds the service's lock, so having it means that
-// the handover has ended, well or by the coordinator's death. Then either a
-// newer generation is active, and this one leaves, or it is the one to serve.
-func (g *Generation) resolve() {
+// resolveLater starts resolve, unless it has been and has not ended.
+func (g *Generation) resolveLater() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.resolving || g.closing {
+		return
+	}
+	g.resolving = true
+	go func() {
+		err := g.resolve()
+		g.mu.Lock()
+		g.resolving = false
+		g.mu.Unlock()
+		if err != nil {
+			g.warn("after a handover that this generation survived", err)
+		}
+	}()
+}
+
+// resolve waits for the end of a handover and, if this generation still has its
+// listeners then, finds out what it is to do. The coordinator holds the service's
+// lock, so having it means that the handover has ended: well, or by the
+// coordinator's death. If another generation has become active since, this one
+// leaves; otherwise it is the one to serve, and makes sure that it does.
+func (g *Generation) resolve() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
 		select {
-		case <-g.done:
+		case <-g.closed:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
 	lock, err := reuse.AcquireLock(ctx, g.cfg.Service, nil)
 	if err != nil {
-		if ctx.Err() == nil {
-			g.warn("parked, and the service's lock can't be had", err)
+		if g.isClosing() {
+			return nil
 		}
-		return
+		return err
 	}
 	defer lock.Unlock()
 	g.ops.Lock()
 	defer g.ops.Unlock()
-	if g.State() != control.StateParked {
-		return
+	if g.listening("resolve") != nil {
+		return nil
 	}
-	if g.succeeded(ctx) {
-		g.enter(control.StateDraining)
-		flushCtx, cancel := context.WithTimeout(ctx, g.cfg.FlushTimeout)
-		defer cancel()
-		g.flush(flushCtx, time.Time{})
-		g.closeListeners()
-		go g.finish(0)
-		return
+	if g.State() != control.StateParked || !g.succeeded(ctx) {
+		return g.hold(ctx)
 	}
-	if err := g.hold(ctx); err != nil {
-		g.warn("parked, and can't become active again", err)
-	}
+	g.enter(control.StateDraining)
+	flushCtx, cancelFlush := context.WithTimeout(ctx, g.cfg.FlushTimeout)
+	defer cancelFlush()
+	g.flush(flushCtx, time.Time{})
+	g.closeListeners()
+	go g.finish(0)
+	return nil
 }
 
 // succeeded tells whether a newer generation has the clients.

@@ -54,6 +54,7 @@ type Config struct {
 type Generation struct {
 	cfg     Config
 	started time.Time
+	closed  chan struct{} // closed when the listeners are, or are about to be
 	done    chan struct{} // closed when all has ended; err is final then
 
 	// ops lets one change of the groups happen at a time.
@@ -66,7 +67,8 @@ type Generation struct {
 	sockets     []*reuse.Socket
 	listeners   []*reuse.Listener
 	admitted    bool
-	closing     bool // the listeners are closed, or about to be
+	closing     bool // closed has been closed
+	resolving   bool // see resolveLater
 	flushed     int
 	coordinator string
 	ending      bool
@@ -76,7 +78,8 @@ type Generation struct {
 // New returns a generation that is starting and has touched nothing yet.
 func New(cfg Config) *Generation {
 	now := time.Now()
-	return &Generation{cfg: cfg, started: now, since: now, state: control.StateStarting, done: make(chan struct{})}
+	return &Generation{cfg: cfg, started: now, since: now, state: control.StateStarting,
+		closed: make(chan struct{}), done: make(chan struct{})}
 }
 
 // Done returns a channel that is closed when the generation has ended.
