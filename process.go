@@ -117,6 +117,7 @@ func (p *process) takeOver() error {
 // observe logs and publishes what the coordinator does, and calls the hook that
 // belongs to the cutover.
 func (p *process) observe(e cutover.Event) {
+	p.setInfo(e.Result)
 	log := p.opts.Logger.With("service", p.opts.Name, "generation", p.gen.Number(), "step", string(e.Step))
 	switch {
 	case e.Err != nil:

@@ -60,7 +60,7 @@ func handOver(b *testing.B, old *Listener) *Listener {
 	if err != nil {
 		b.Fatal(err)
 	}
-	fresh, err := s.Listen()
+	fresh, err := s.Listen(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}

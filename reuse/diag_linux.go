@@ -19,7 +19,7 @@ const (
 	diagMessageLen = 72 // struct inet_diag_msg
 
 	attrV6Only = 11 // INET_DIAG_SKV6ONLY
-	attrProto  = 2  // INET_DIAG_REQ_PROTOCOL, for protocols over 255
+	attrProto  = 3  // INET_DIAG_REQ_PROTOCOL, for protocols over 255
 
 	// Sets of states: 1 << TCP_ESTABLISHED and so on (net/tcp_states.h).
 	stateEstablished = 1 << 1

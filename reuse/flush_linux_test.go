@@ -27,7 +27,7 @@ func TestFlushWaitsForHalfOpenHandshakes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			old, err := s.Listen()
+			old, err := s.Listen(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,11 +15,12 @@ import (
 // [Listener.Grow]). It accepts plain *net.TCPConn. Its methods are safe for
 // concurrent use.
 //
-// The sockets begin guarded: they are members, but only connections with the
-// loopback mark get in until [Listener.Admit] is called (see [Listener.Dial]). A
-// client that the kernel sends to a guarded socket gets no answer and tries
-// again after a second. So no program in force, however stale, can give a client
-// to a server that has not shown yet that it works.
+// The sockets begin guarded: they are members, but until [Listener.Admit] is
+// called only packets get in whose TTL is as high as that of the loopback mark (see
+// [Listener.Dial]), higher than any that has come through a router or from a system
+// that begins with 64 or 128. A client that the kernel sends to a guarded socket gets
+// no answer and tries again after a second. So no program in force, however stale,
+// gives a client to a server that has not shown yet that it works.
 type Listener struct {
 	sock *Socket
 	id   GroupID
@@ -48,8 +49,8 @@ type accepted struct {
 
 // Listen makes the socket the last member of its group. The Socket can't be
 // used afterwards.
-func (s *Socket) Listen() (*Listener, error) {
-	m, err := s.listen()
+func (s *Socket) Listen(ctx context.Context) (*Listener, error) {
+	m, err := s.listen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +164,7 @@ func (l *Listener) snapshot() []*member {
 // it again does nothing.
 func (l *Listener) Admit() error {
 	for _, m := range l.snapshot() {
-		if err := m.control(clearGuard); err != nil {
+		if err := m.admit(); err != nil {
 			return fmt.Errorf("reuse: %s: %w", l.id, err)
 		}
 	}
@@ -180,7 +181,7 @@ func (l *Listener) Grow(ctx context.Context, n int) error {
 		if err != nil {
 			return err
 		}
-		m, err := s.listen()
+		m, err := s.listen(ctx)
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func mustBind(t testing.TB, network, address string) *Socket {
 
 func mustListen(t testing.TB, network, address string) *Listener {
 	t.Helper()
-	l, err := mustBind(t, network, address).Listen()
+	l, err := mustBind(t, network, address).Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func join(t testing.TB, first *Listener, p Plan) *Listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := s.Listen()
+	l, err := s.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestGuardedMemberGetsNoClientEvenWithoutAProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guarded, err := s.Listen()
+	guarded, err := s.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,6 +167,62 @@ func TestGuardedMemberGetsNoClientEvenWithoutAProgram(t *testing.T) {
 	case <-got:
 		t.Fatal("the guarded member accepted a client")
 	default:
+	}
+}
+
+func TestGuardHoldsEvenWhereTheProgramNamesTheMember(t *testing.T) {
+	for _, f := range forms {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			old := mustListen(t, f.network, f.address)
+			mustAttach(t, old, Only(0))
+			if err := old.Admit(); err != nil {
+				t.Fatal(err)
+			}
+			s, err := old.sock.Sibling(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fresh, err := s.Listen(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer fresh.Close()
+			discard(fresh)
+			mustAttach(t, fresh, Only(1)) // a stale program could say so
+			for _, host := range localHosts(fresh.Group().Addr.Addr()) {
+				if host.Is4() && f.network == "tcp6" {
+					continue
+				}
+				addr := netip.AddrPortFrom(host, fresh.Group().Addr.Port()).String()
+				dialed := make(chan error, 1)
+				go func() {
+					c, err := net.DialTimeout("tcp", addr, 10*time.Second)
+					if err == nil {
+						c.Close()
+					}
+					dialed <- err
+				}()
+				select {
+				case err := <-dialed:
+					t.Fatalf("a client got past the guard to %s: %v", addr, err)
+				case <-time.After(200 * time.Millisecond):
+				}
+				if err := fresh.Admit(); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-dialed; err != nil {
+					t.Fatalf("a client that waited for the guard to be taken off: %v", err)
+				}
+				if _, err := fresh.Index(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				m := fresh.snapshot()[0]
+				if err := m.control(func(fd int) error { return setGuard(fd, m.v6, maxTTL-1) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

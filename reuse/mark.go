@@ -11,12 +11,13 @@ import (
 
 // The loopback mark lets anyone on the host reach one member of a group through
 // the real port, before any client does. It is a DSCP of the pool for
-// experimental and local use (xxxx11, RFC 2474 section 6) with the member's
-// index+1 as the TTL or hop limit. Programs honour it only on packets that came
-// over the loopback interface, which nobody outside of the host can send.
+// experimental and local use (xxxx11, RFC 2474 section 6) with 255 less the
+// member's index as the TTL or hop limit. Programs honour it only on packets that
+// came over the loopback interface, which nobody outside of the host can send.
 const (
 	markTOS  = 0xac // DSCP 43 in the upper six bits, ECN in the lower two
 	dscpMask = 0xfc
+	maxTTL   = 255
 )
 
 // A MemberDialer connects to one member of a group through the group's own

@@ -10,15 +10,16 @@ type member struct {
 	l      *net.TCPListener
 	raw    syscall.RawConn
 	cookie uint64
+	v6     bool
 }
 
-func newMember(l *net.TCPListener) (*member, error) {
+func newMember(l *net.TCPListener, v6 bool) (*member, error) {
 	raw, err := l.SyscallConn()
 	if err != nil {
 		l.Close()
 		return nil, err
 	}
-	m := &member{l: l, raw: raw}
+	m := &member{l: l, raw: raw, v6: v6}
 	err = m.control(func(fd int) (err error) {
 		m.cookie, err = socketCookie(fd)
 		return err
@@ -31,6 +32,11 @@ func newMember(l *net.TCPListener) (*member, error) {
 }
 
 func (m *member) control(f func(fd int) error) error { return control(m.raw, f) }
+
+// admit takes the guard off.
+func (m *member) admit() error {
+	return m.control(func(fd int) error { return setGuard(fd, m.v6, 0) })
+}
 
 func (m *member) attach(p Plan) error {
 	prog, err := p.Program()

@@ -22,7 +22,7 @@ func (c Config) Steer(ctx context.Context, network, address string, p Plan) erro
 		return err
 	}
 	defer s.Close()
-	m, err := s.listen()
+	m, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,9 @@ import (
 const WholeShare = 10_000
 
 // MaxIndex is the highest member index that a plan may name and the loopback
-// mark can carry: the mark puts index+1 into the one byte of a packet's TTL.
-const MaxIndex = 254
+// mark can carry: the mark puts 255 less the index into a packet's TTL, and no
+// packet leaves with a TTL of 0.
+const MaxIndex = maxTTL - 1
 
 // A Plan says which members of a group get its new connections. It is turned
 // into a classic BPF program by [Plan.Program].

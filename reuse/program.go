@@ -47,29 +47,29 @@ func (p Plan) instructions() ([]bpf.Instruction, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	toIndex := []bpf.Instruction{
-		bpf.ALUOpConstant{Op: bpf.ALUOpSub, Val: 1},
-		bpf.RetA{},
-	}
-	return append(markProgram(toIndex), p.steer()...), nil
+	return append(markProgram(), p.steer()...), nil
 }
 
-// markProgram runs block, which has to end the program, for a marked packet,
-// with the TTL in A, and runs off its end for every other packet.
-func markProgram(block []bpf.Instruction) []bpf.Instruction {
+// markProgram ends with the index for a marked packet, and runs off its end for
+// every other one.
+func markProgram() []bpf.Instruction {
+	toIndex := []bpf.Instruction{
+		bpf.ALUOpConstant{Op: bpf.ALUOpXor, Val: maxTTL}, // 255-A for a byte
+		bpf.RetA{},
+	}
 	v4 := append([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: ip4TOS, Size: 1},
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: dscpMask},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: markTOS, SkipTrue: uint8(1 + len(block) + 5 + len(block))},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: markTOS, SkipTrue: 3 + 7}, // past this block and the next
 		bpf.LoadAbsolute{Off: ip4TTL, Size: 1},
-	}, block...)
+	}, toIndex...)
 	v6 := append([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: ip6Class, Size: 2},
 		bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4},
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: dscpMask},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: markTOS, SkipTrue: uint8(1 + len(block))},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: markTOS, SkipTrue: 3},
 		bpf.LoadAbsolute{Off: ip6Hops, Size: 1},
-	}, block...)
+	}, toIndex...)
 	head := []bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: loopbackIndex, SkipTrue: uint8(3 + len(v4) + len(v6))},
@@ -78,13 +78,6 @@ func markProgram(block []bpf.Instruction) []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 6, SkipTrue: uint8(len(v4))},
 	}
 	return append(append(head, v4...), v6...)
-}
-
-// guardProgram is the socket filter of a listener that takes marked
-// connections only: it keeps all of a marked packet and none of any other.
-func guardProgram() ([]bpf.RawInstruction, error) {
-	keep := []bpf.Instruction{bpf.RetConstant{Val: 1<<32 - 1}}
-	return bpf.Assemble(append(markProgram(keep), bpf.RetConstant{Val: 0}))
 }
 
 // steer returns the part of the program that carries out the shares.

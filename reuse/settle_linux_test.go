@@ -180,7 +180,7 @@ func TestDialReachesOnlyItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := s.Listen() // and no Admit: Dial is for the time before
+	fresh, err := s.Listen(t.Context()) // and no Admit: Dial is for the time before
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,8 +161,17 @@ func (s *Socket) bindAddress() string {
 }
 
 // listen makes the socket the last member of its group and a net.Listener. It
-// is guarded: only marked connections get in. The socket can't be used afterwards.
-func (s *Socket) listen() (*member, error) {
+// is guarded: only connections with a mark for its place, or one before it, get
+// in. The socket can't be used afterwards.
+func (s *Socket) listen(ctx context.Context) (*member, error) {
+	g, err := Look(ctx, s.Group())
+	if err != nil {
+		return nil, err
+	}
+	place := len(g.Members) // or less, if somebody leaves
+	if place > MaxIndex {
+		return nil, fmt.Errorf("reuse: listen %s: the group has %d members already, more than can be told apart", s.addr, place)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fd < 0 {
@@ -172,7 +181,7 @@ func (s *Socket) listen() (*member, error) {
 	if backlog == 0 {
 		backlog = maxBacklog
 	}
-	if err := setGuard(s.fd); err != nil {
+	if err := setGuard(s.fd, s.addr.Addr().Is6(), maxTTL-place); err != nil {
 		return nil, fmt.Errorf("reuse: listen %s: %w", s.addr, err)
 	}
 	if err := listenFD(s.fd, backlog); err != nil {
@@ -185,7 +194,7 @@ func (s *Socket) listen() (*member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reuse: listen %s: %w", s.addr, err)
 	}
-	return newMember(l.(*net.TCPListener))
+	return newMember(l.(*net.TCPListener), s.addr.Addr().Is6())
 }
 
 // Close gives the address up. Closing a second time, or after Listen, does nothing.

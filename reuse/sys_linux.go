@@ -1,7 +1,6 @@
 package reuse
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,9 +13,9 @@ import (
 // setMark gives the packets of fd the loopback mark for the member at index.
 func setMark(fd int, v6 bool, index int) error {
 	type opt struct{ level, name, value int }
-	opts := []opt{{unix.IPPROTO_IP, unix.IP_TOS, markTOS}, {unix.IPPROTO_IP, unix.IP_TTL, index + 1}}
+	opts := []opt{{unix.IPPROTO_IP, unix.IP_TOS, markTOS}, {unix.IPPROTO_IP, unix.IP_TTL, maxTTL - index}}
 	if v6 {
-		opts = []opt{{unix.IPPROTO_IPV6, unix.IPV6_TCLASS, markTOS}, {unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, index + 1}}
+		opts = []opt{{unix.IPPROTO_IPV6, unix.IPV6_TCLASS, markTOS}, {unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, maxTTL - index}}
 	}
 	for _, o := range opts {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
@@ -77,44 +76,35 @@ func listenFD(fd, backlog int) error {
 	return os.NewSyscallError("listen", unix.Listen(fd, backlog))
 }
 
-// setGuard makes fd drop every packet that doesn't carry the loopback mark, by
-// a socket filter (socket(7), SO_ATTACH_FILTER). A client whose SYN is dropped
-// sends it again after a second.
-func setGuard(fd int) error {
-	prog, err := guardProgram()
-	if err != nil {
-		return err
+// setGuard makes fd drop every packet with a TTL or hop limit below least; 0 takes
+// the guard off. It is the mechanism of RFC 5082 (ip(7), IP_MINTTL, since Linux
+// 2.6.34; IPV6_MINHOPCOUNT, linux/in6.h) and needs no privilege, which a socket
+// filter does since the kernel asks for CAP_NET_ADMIN there. An IPv6 socket gets
+// both for the IPv4 connections that it may take.
+func setGuard(fd int, v6 bool, least int) error {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MINTTL, least); err != nil {
+		return os.NewSyscallError("setsockopt IP_MINTTL", err)
 	}
-	return setProgram(fd, unix.SO_ATTACH_FILTER, "SO_ATTACH_FILTER", prog)
-}
-
-// clearGuard undoes setGuard.
-func clearGuard(fd int) error {
-	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
-	if err == unix.ENOENT { // there was none
+	if !v6 {
 		return nil
 	}
-	return os.NewSyscallError("setsockopt SO_DETACH_FILTER", err)
+	return os.NewSyscallError("setsockopt IPV6_MINHOPCOUNT", unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MINHOPCOUNT, least))
 }
 
 // attach puts prog in force for the whole group that fd is a member of, in one
 // step, in place of the program before it (socket(7), SO_ATTACH_REUSEPORT_CBPF).
 func attach(fd int, prog []bpf.RawInstruction) error {
-	err := setProgram(fd, unix.SO_ATTACH_REUSEPORT_CBPF, "SO_ATTACH_REUSEPORT_CBPF", prog)
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		return fmt.Errorf("%w: the listening socket is an MPTCP one, which can't be steered (in Go: ListenConfig.SetMultipathTCP(false), or GODEBUG=multipathtcp=0)", err)
-	}
-	return err
-}
-
-func setProgram(fd, option int, name string, prog []bpf.RawInstruction) error {
 	filter := make([]unix.SockFilter, len(prog))
 	for i, p := range prog {
 		filter[i] = unix.SockFilter{Code: p.Op, Jt: p.Jt, Jf: p.Jf, K: p.K}
 	}
 	fprog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, option, &fprog)
-	return os.NewSyscallError("setsockopt "+name, err)
+	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, &fprog)
+	if err == unix.EOPNOTSUPP {
+		return fmt.Errorf("%w: the listening socket is an MPTCP one, which can't be steered (in Go: ListenConfig.SetMultipathTCP(false), or GODEBUG=multipathtcp=0)",
+			os.NewSyscallError("setsockopt SO_ATTACH_REUSEPORT_CBPF", err))
+	}
+	return os.NewSyscallError("setsockopt SO_ATTACH_REUSEPORT_CBPF", err)
 }
 
 // detach leaves the group to the kernel's hash (socket(7), SO_DETACH_REUSEPORT_BPF).

@@ -33,9 +33,7 @@ func closeFD(int) error { return errUnsupported }
 
 func listenFD(int, int) error { return errUnsupported }
 
-func setGuard(int) error { return errUnsupported }
-
-func clearGuard(int) error { return errUnsupported }
+func setGuard(int, bool, int) error { return errUnsupported }
 
 func attach(int, []bpf.RawInstruction) error { return errUnsupported }
 

@@ -132,7 +132,7 @@ func (h *handover) perform(ctx context.Context, s step) error {
 }
 
 func (h *handover) tell(e Event) {
-	e.Time = time.Now()
+	e.Time, e.Result = time.Now(), h.result
 	if h.Observe != nil {
 		h.Observe(e)
 	}

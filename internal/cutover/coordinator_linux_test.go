@@ -76,7 +76,7 @@ func (p *party) Join(ctx context.Context, how map[reuse.GroupID]Joining) error {
 	if err := p.called(ctx, "join"); err != nil {
 		return err
 	}
-	l, err := p.sock.Listen()
+	l, err := p.sock.Listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -430,7 +430,7 @@ func TestSocketOfThisVeryProcessIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := l.Listen()
+	own, err := l.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

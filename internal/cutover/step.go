@@ -32,7 +32,8 @@ type Event struct {
 	Message string        // empty when the step begins
 	Took    time.Duration // of the step, when it has ended
 	Warning bool
-	Err     error // why the handover failed in this step
+	Err     error  // why the handover failed in this step
+	Result  Result // so far
 }
 
 // A StepError says in which step a handover failed, and what became of the

@@ -69,7 +69,7 @@ func (g *Generation) Join(ctx context.Context, how map[reuse.GroupID]cutover.Joi
 	sockets := g.sockets
 	g.mu.Unlock()
 	for _, s := range sockets {
-		l, err := s.Listen()
+		l, err := s.Listen(ctx)
 		if err != nil {
 			return err
 		}
