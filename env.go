@@ -40,8 +40,12 @@ func readEnvironment() (environment, error) {
 		if text == "" {
 			continue
 		}
+		if v.to == &e.drain && text == "none" {
+			e.drain = -1
+			continue
+		}
 		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 {
+		if err != nil || d <= 0 {
 			return e, fmt.Errorf("handover: %s=%q is not a duration such as 30s or 5m", v.name, text)
 		}
 		*v.to = d
@@ -61,8 +65,9 @@ func (e environment) fill(o Options) Options {
 	o.LockTimeout = cmp.Or(o.LockTimeout, e.lock)
 	o.Bake = cmp.Or(o.Bake, e.bake)
 	if o.Drain == nil {
-		o.Drain = drain.New(drain.Options{Timeout: e.drain, IdleGrace: e.idle, Logger: o.Logger})
+		o.Drain = drain.New(drain.Options{})
 	}
+	o.Drain.Default(drain.Options{Timeout: e.drain, IdleGrace: e.idle, Logger: o.Logger})
 	return o
 }
 

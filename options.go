@@ -37,8 +37,9 @@ type Options struct {
 	Health *health.Health
 
 	// Probes are asked before the cutover too, as [health.ParseProbe] reads
-	// them. A path such as "/readyz" is asked of the new version itself, through
-	// the real port. Environment: HANDOVER_PROBES, separated by blanks.
+	// them. A path such as "/readyz", and any probe of the service's own port on
+	// this host, is asked of the new version itself, whatever the running one
+	// answers there. Environment: HANDOVER_PROBES, separated by blanks.
 	Probes []string
 
 	// Gate says how often and how long checks and probes are tried. Its own
@@ -46,8 +47,9 @@ type Options struct {
 	Gate health.Gate
 
 	// Drain finishes what was begun, and is where background tasks and clean-ups
-	// are registered. The default has the timeouts that the environment gives:
-	// HANDOVER_DRAIN_TIMEOUT, HANDOVER_IDLE_GRACE.
+	// are registered. What its options leave open is taken from here (Logger) and
+	// from the environment: HANDOVER_DRAIN_TIMEOUT, which may be "none", and
+	// HANDOVER_IDLE_GRACE. Nil means a new one.
 	Drain *drain.Drain
 
 	// FlushTimeout bounds the time in which the old version empties its accept

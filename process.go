@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -108,6 +110,8 @@ func (p *process) takeOver() error {
 	if err != nil {
 		return fmt.Errorf("handover: service %s: %w", p.opts.Name, err)
 	}
+	p.opts.Logger.Info("handover done", "service", p.opts.Name, "generation", result.Generation,
+		"predecessor", result.Predecessor, "cutover", result.CutoverTook, "flush", result.FlushTook, "flushed", result.Flushed)
 	if p.opts.Hooks.Ready != nil {
 		p.opts.Hooks.Ready(p.Info())
 	}
@@ -197,10 +201,30 @@ func probes(texts []string, scheme string, a net.Addr, dial health.DialFunc) ([]
 		if err != nil {
 			return nil, err
 		}
-		if strings.HasPrefix(text, "/") {
+		if isOwn(text, a) {
 			p = health.WithDial(p, dial)
 		}
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// isOwn tells whether a probe asks the port a on this host.
+func isOwn(text string, a net.Addr) bool {
+	if strings.HasPrefix(text, "/") {
+		return true
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil || u.Port() != port {
+		return false
+	}
+	asked, err := netip.ParseAddr(u.Hostname())
+	if err != nil {
+		return u.Hostname() == "" || u.Hostname() == "localhost"
+	}
+	return asked.IsLoopback() || asked.IsUnspecified() || asked.String() == host
 }

@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -70,8 +71,9 @@ func (o Options) withDefaults() Options {
 // register servers, listeners, tasks and clean-ups, and call [Drain.Run] once
 // no new connection comes any more. All methods may be called concurrently.
 type Drain struct {
-	opts Options
-	ctx  context.Context // what tasks get: carries the Drain, cancelled by cut
+	given Options         // by the caller
+	opts  Options         // with defaults
+	ctx   context.Context // what tasks get: carries the Drain, cancelled by cut
 
 	draining atomic.Bool
 	begun    chan struct{} // closed when the drain begins
@@ -105,6 +107,7 @@ type Drain struct {
 // New returns a Drain with nothing registered. It starts no goroutine.
 func New(o Options) *Drain {
 	d := &Drain{
+		given:  o,
 		opts:   o.withDefaults(),
 		begun:  make(chan struct{}),
 		quiet:  make(chan struct{}),
@@ -114,6 +117,21 @@ func New(o Options) *Drain {
 	}
 	d.ctx = d.newContext(context.Background())
 	return d
+}
+
+// Default fills in the options that were left zero when d was made; what was set
+// stays. Call it before anything is served.
+func (d *Drain) Default(o Options) {
+	d.given.Timeout = cmp.Or(d.given.Timeout, o.Timeout)
+	d.given.IdleGrace = cmp.Or(d.given.IdleGrace, o.IdleGrace)
+	d.given.CleanupTimeout = cmp.Or(d.given.CleanupTimeout, o.CleanupTimeout)
+	if d.given.Logger == nil {
+		d.given.Logger = o.Logger
+	}
+	if d.given.Observer == nil {
+		d.given.Observer = o.Observer
+	}
+	d.opts = d.given.withDefaults()
 }
 
 // Draining returns a channel that is closed when the drain begins.

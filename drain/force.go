@@ -26,6 +26,7 @@ func (r *run) cut() Counts {
 	} else {
 		cause = ErrForced
 	}
+	gag(left)
 	d.cancelAll(cause) // before the connections are closed, which would hide the cause
 
 	var closing sync.WaitGroup
@@ -103,5 +104,17 @@ func (d *Drain) logForced(n Counts, left map[string][]net.Conn) {
 		}
 		slices.Sort(addrs)
 		d.opts.Logger.Warn("drain forced", "kind", k.name, "count", k.n, "remote", addrs)
+	}
+}
+
+// gag lets nothing more be sent to HTTP clients: net/http takes a handler that
+// returns because its context has ended for one that has answered, and would send
+// 200 OK, or the last chunk of half an answer.
+func gag(left map[string][]net.Conn) {
+	past := time.Unix(1, 0)
+	for _, s := range []http.ConnState{http.StateNew, http.StateActive, http.StateIdle} {
+		for _, nc := range left[s.String()] {
+			nc.SetWriteDeadline(past) // fails on a closed connection only
+		}
 	}
 }

@@ -95,7 +95,8 @@ func (d *Drain) forget(l *listener) {
 // closedError is what Accept returns when the drain has ended.
 type closedError struct{}
 
-func (closedError) Error() string { return "drain: listener closed, drain ended" }
+// Error has the words of [net.ErrClosed], by which some servers know a clean end.
+func (closedError) Error() string { return "drain: ended: " + net.ErrClosed.Error() }
 
 func (closedError) Is(target error) bool {
 	return target == net.ErrClosed || target == http.ErrServerClosed

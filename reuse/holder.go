@@ -80,7 +80,7 @@ type InUseError struct {
 func (e *InUseError) Error() string {
 	head := fmt.Sprintf("reuse: bind %s: %v", e.Addr, e.Err)
 	if len(e.Holders) == 0 {
-		return head + ": no listener is to be seen on the port: some socket is bound to it without listening, or without SO_REUSEPORT (ss -tanp shows sockets in every state)"
+		return head + ": nobody listens on the port: a socket is bound to it without listening, or it is the local port of an outgoing connection (ss -tan shows sockets in every state; net.ipv4.ip_local_reserved_ports keeps such connections off a port)"
 	}
 	var names []string
 	for _, h := range e.Holders {

@@ -123,13 +123,17 @@ func (h *handover) perform(ctx context.Context, s step) error {
 	began := time.Now()
 	h.tell(Event{Step: s.step})
 	err := s.do(ctx)
-	if err == nil && !s.final {
+	if err == nil && !s.final && !h.settled() {
 		// A step that ended well may have been told to stop meanwhile.
 		err = context.Cause(ctx)
 	}
 	h.tell(Event{Step: s.step, Took: time.Since(began), Message: "done", Err: err})
 	return err
 }
+
+// settled tells whether the newcomer has the clients and there is nobody to give
+// them back to.
+func (h *handover) settled() bool { return h.took && len(h.olds) == 0 }
 
 func (h *handover) tell(e Event) {
 	e.Time, e.Result = time.Now(), h.result
