@@ -16,7 +16,7 @@ type environment struct {
 	name, version             string
 	probes                    []string
 	drain, idle, flush, start time.Duration
-	lock, bake                time.Duration
+	lock, bake, foreign       time.Duration
 }
 
 func readEnvironment() (environment, error) {
@@ -34,6 +34,7 @@ func readEnvironment() (environment, error) {
 		{"HANDOVER_FLUSH_TIMEOUT", &e.flush},
 		{"HANDOVER_START_TIMEOUT", &e.start},
 		{"HANDOVER_LOCK_TIMEOUT", &e.lock},
+		{"HANDOVER_FOREIGN_TIMEOUT", &e.foreign},
 		{"HANDOVER_BAKE", &e.bake},
 	} {
 		text := os.Getenv(v.name)
@@ -63,6 +64,7 @@ func (e environment) fill(o Options) Options {
 	o.Gate.StartTimeout = cmp.Or(o.Gate.StartTimeout, e.start)
 	o.FlushTimeout = cmp.Or(o.FlushTimeout, e.flush, 10*time.Second)
 	o.LockTimeout = cmp.Or(o.LockTimeout, e.lock)
+	o.ForeignTimeout = cmp.Or(o.ForeignTimeout, e.foreign)
 	o.Bake = cmp.Or(o.Bake, e.bake)
 	if o.Drain == nil {
 		o.Drain = drain.New(drain.Options{})

@@ -55,10 +55,17 @@ func Listen(ctx context.Context, network, address string, opts Options) (*Listen
 	select {
 	case inner := <-joined:
 		l.Listener = opts.Drain.Listener(inner)
+		go l.release()
 		return l, nil
 	case <-l.done:
 		return nil, l.err
 	}
+}
+
+// release lets Accept return at an end that did not come in good order.
+func (l *Listener) release() {
+	<-l.done
+	l.Listener.Close()
 }
 
 // Accept is described at [Listen].
@@ -68,6 +75,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		return c, err
 	}
 	select {
+	case <-l.done:
 	case <-l.p.gen.Done():
 		<-l.done
 	default: // closed by the caller

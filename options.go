@@ -12,6 +12,7 @@ import (
 	"github.com/gohandover/handover/drain"
 	"github.com/gohandover/handover/health"
 	"github.com/gohandover/handover/internal/control"
+	"github.com/gohandover/handover/reuse"
 )
 
 // Options say how a service is handed over. The zero value is ready for use;
@@ -60,6 +61,11 @@ type Options struct {
 	// LockTimeout bounds the wait for another handover of the service to end;
 	// the default is 2 minutes. Environment: HANDOVER_LOCK_TIMEOUT.
 	LockTimeout time.Duration
+
+	// ForeignTimeout bounds the time that the connections of a predecessor get
+	// which was not built with this package, between its queue's end and SIGTERM;
+	// the default is 30 seconds. Environment: HANDOVER_FOREIGN_TIMEOUT.
+	ForeignTimeout time.Duration
 
 	// Bake is how long the old version stays behind the new one, still
 	// listening. If the new one's health falls in that time the old one gets
@@ -150,7 +156,7 @@ func (o Options) validate() error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"FlushTimeout", o.FlushTimeout}, {"LockTimeout", o.LockTimeout}, {"Bake", o.Bake}} {
+	}{{"FlushTimeout", o.FlushTimeout}, {"LockTimeout", o.LockTimeout}, {"ForeignTimeout", o.ForeignTimeout}, {"Bake", o.Bake}} {
 		if d.value < 0 {
 			return fmt.Errorf("handover: %s is negative: %v", d.name, d.value)
 		}
@@ -160,10 +166,20 @@ func (o Options) validate() error {
 			return fmt.Errorf("handover: probe %q: %w", p, err)
 		}
 	}
-	for _, a := range o.Addresses {
-		if _, err := net.ResolveTCPAddr("tcp", a); err != nil {
-			return fmt.Errorf("handover: address %q: %w", a, err)
+	return validateAddresses(o.Addresses)
+}
+
+func validateAddresses(addresses []string) error {
+	seen := map[reuse.GroupID]string{}
+	for _, a := range addresses {
+		id, err := reuse.ParseGroup("tcp", a)
+		if err != nil {
+			return fmt.Errorf("handover: %w", err)
 		}
+		if first, ok := seen[id]; ok && id.Addr.Port() != 0 {
+			return fmt.Errorf("handover: one address is listed twice, as %q and %q", first, a)
+		}
+		seen[id] = a
 	}
 	return nil
 }

@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/gohandover/handover/drain"
 	"github.com/gohandover/handover/health"
 	"github.com/gohandover/handover/internal/control"
 	"github.com/gohandover/handover/internal/cutover"
@@ -27,7 +29,9 @@ type process struct {
 	handover context.Context // ends when the process is told to, before it has the clients
 	abort    context.CancelCauseFunc
 	over     chan struct{} // closed when the handover is done
-	endOnce  sync.Once
+	forced   chan struct{} // closed by force
+
+	endOnce, forceOnce sync.Once
 
 	mu   sync.Mutex
 	info Info
@@ -42,7 +46,7 @@ func newProcess(opts Options, network string, serve func(net.Listener) error, sc
 	if err != nil {
 		return nil, err
 	}
-	p := &process{opts: opts, ctl: ctl, over: make(chan struct{})}
+	p := &process{opts: opts, ctl: ctl, over: make(chan struct{}), forced: make(chan struct{})}
 	p.handover, p.abort = context.WithCancelCause(context.Background())
 	var addresses []generation.Address
 	for _, a := range opts.Addresses {
@@ -69,8 +73,44 @@ func newProcess(opts Options, network string, serve func(net.Listener) error, sc
 }
 
 // run brings the generation in and returns when it has ended: nil if it was
-// relieved or told to stop, and all it had begun has finished.
+// relieved or told to stop, and all it had begun has finished. Ended by force it
+// does not wait for a hook that doesn't return.
 func (p *process) run(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- p.live(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-p.forced:
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-p.stuck():
+		return fmt.Errorf("handover: service %s: %w in the middle of a hook", p.opts.Name, drain.ErrForced)
+	}
+}
+
+// forceGrace is how long a hook may take to return once the end is forced.
+const forceGrace = time.Second
+
+// stuck returns a channel that is closed when the process does not get on though
+// it was told to end at once. The drain has its own limits.
+func (p *process) stuck() <-chan struct{} {
+	stuck := make(chan struct{})
+	go func() {
+		select {
+		case <-p.gen.Closed():
+			<-p.gen.Done()
+			<-time.After(forceGrace)
+		case <-time.After(forceGrace):
+		}
+		close(stuck)
+	}()
+	return stuck
+}
+
+func (p *process) live(ctx context.Context) error {
 	defer p.ctl.Close()
 	go func() {
 		if err := p.ctl.Serve(p.gen); err != nil {
@@ -97,13 +137,14 @@ func (p *process) run(ctx context.Context) error {
 // takeOver performs the handover that makes this process the active one.
 func (p *process) takeOver() error {
 	c := cutover.Coordinator{
-		Service:      p.opts.Name,
-		Instance:     p.ctl.Peer().Instance,
-		New:          p.gen,
-		LockTimeout:  p.opts.LockTimeout,
-		FlushTimeout: p.opts.FlushTimeout,
-		Bake:         p.opts.Bake,
-		Observe:      p.observe,
+		Service:        p.opts.Name,
+		Instance:       p.ctl.Peer().Instance,
+		New:            p.gen,
+		LockTimeout:    p.opts.LockTimeout,
+		FlushTimeout:   p.opts.FlushTimeout,
+		ForeignTimeout: p.opts.ForeignTimeout,
+		Bake:           p.opts.Bake,
+		Observe:        p.observe,
 	}
 	result, err := c.Run(p.handover)
 	p.setInfo(result)
@@ -163,6 +204,7 @@ func (p *process) endActive() {
 func (p *process) force() {
 	p.opts.Drain.Force()
 	p.end()
+	p.forceOnce.Do(func() { close(p.forced) })
 }
 
 // Info returns what is known of the handover so far.

@@ -49,7 +49,7 @@ func (c Counts) Connections() int { return c.New + c.Active + c.Idle + c.Hijacke
 // Zero reports whether nothing is in progress.
 func (c Counts) Zero() bool { return c == Counts{} }
 
-// String lists the kinds that are not zero, such as "2 active, 1 task".
+// String lists the kinds that are not zero, such as "2 active, 1 tasks".
 func (c Counts) String() string {
 	var parts []string
 	for _, k := range c.kinds() {

@@ -42,7 +42,8 @@ const flushLook = 4 * time.Millisecond
 // program before, so a first look never ends it, and handshakes that begin
 // between the first two looks are waited for too.
 //
-// At the end of ctx it returns what was left and ctx's cause. A client that
+// A look that fails, as when the process is out of descriptors, is made again. At
+// the end of ctx it returns what was left and ctx's cause. A client that
 // vanished in the middle of its handshake is kept by the kernel for up to a
 // minute, so ctx should have a deadline.
 func Flush(ctx context.Context, q Queue) (Flushed, error) {
@@ -52,7 +53,8 @@ func Flush(ctx context.Context, q Queue) (Flushed, error) {
 	f := flush{q: q}
 	for {
 		if err := f.look(ctx); err != nil && ctx.Err() == nil {
-			return f.result(began), fmt.Errorf("reuse: flush %s: %w", q.Group(), err)
+			// Out of descriptors, perhaps: that passes, and tells nothing.
+			f.blind, f.empty = err, 0
 		}
 		if f.empty == 2 {
 			return f.result(began), nil
@@ -60,7 +62,7 @@ func Flush(ctx context.Context, q Queue) (Flushed, error) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return f.result(began), fmt.Errorf("reuse: flush %s: %w", q.Group(), context.Cause(ctx))
+			return f.result(began), f.giveUp(ctx)
 		}
 	}
 }
@@ -71,6 +73,14 @@ type flush struct {
 	empty   int // looks in a row that found nothing
 	queued  int
 	pending map[handshake]bool // half open since before the cutover
+	blind   error              // why the last look saw nothing
+}
+
+func (f *flush) giveUp(ctx context.Context) error {
+	if f.blind != nil {
+		return fmt.Errorf("reuse: flush %s: %w (it could not be looked at: %w)", f.q.Group(), context.Cause(ctx), f.blind)
+	}
+	return fmt.Errorf("reuse: flush %s: %w", f.q.Group(), context.Cause(ctx))
 }
 
 func (f *flush) look(ctx context.Context) error {
@@ -81,6 +91,7 @@ func (f *flush) look(ctx context.Context) error {
 	if f.queued, _, err = f.q.Queue(); err != nil {
 		return err
 	}
+	f.blind = nil
 	f.note(open)
 	return nil
 }

@@ -34,8 +34,8 @@ const (
 	defaultFlushTimeout   = 10 * time.Second
 	defaultForeignTimeout = 30 * time.Second
 
-	// holdTimeout bounds the wait for a predecessor to steer its group, which
-	// takes milliseconds. One that is stopped never does.
+	// holdTimeout bounds the wait for a predecessor to steer its group, or to be
+	// parked, which takes milliseconds. One that is stopped never does.
 	holdTimeout = 2 * time.Second
 
 	ownerlessLooks = 20
@@ -67,7 +67,7 @@ func (c *Coordinator) Run(ctx context.Context) (Result, error) {
 		if err := h.perform(ctx, s); err != nil {
 			h.undo(ctx)
 			h.release()
-			return h.result, &StepError{Step: s.step, CutBack: h.took, Untouched: !h.took && len(h.olds) > 0, Err: err}
+			return h.result, &StepError{Step: s.step, CutBack: h.took && len(h.olds) > 0, Untouched: !h.took && len(h.olds) > 0, Err: err}
 		}
 	}
 	h.release()
@@ -260,7 +260,7 @@ func (h *handover) bake(ctx context.Context) error {
 		return nil
 	}
 	req := control.ParkRequest{Coordinator: h.Instance, CutoverAt: h.result.CutoverAt, Bake: h.Bake}
-	if err := h.olds[0].park(ctx, req); err != nil {
+	if err := h.park(ctx, req); err != nil {
 		h.warn(StepBake, "%s could not be parked: %v", h.olds[0].name(), err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, h.Bake, errBaked)
@@ -269,6 +269,12 @@ func (h *handover) bake(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+func (h *handover) park(ctx context.Context, req control.ParkRequest) error {
+	ctx, cancel := context.WithTimeout(ctx, holdTimeout)
+	defer cancel()
+	return h.olds[0].park(ctx, req)
 }
 
 var errBaked = errors.New("baked")

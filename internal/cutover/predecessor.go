@@ -36,7 +36,7 @@ type predecessor interface {
 type agent struct {
 	client *control.Client
 	status control.Status
-	signal func(pid int) error // asks one to leave that doesn't know how to drain
+	plain  *foreign // the same one as somebody who can't be asked
 }
 
 func (a *agent) name() string {
@@ -61,14 +61,19 @@ func (a *agent) park(ctx context.Context, req control.ParkRequest) error {
 	return a.client.Park(ctx, req)
 }
 
-func (a *agent) patience() time.Duration { return 0 }
+func (a *agent) patience() time.Duration {
+	if !a.status.Supports(control.VerbDrain) {
+		return a.plain.patience()
+	}
+	return 0
+}
 
-// retire asks it to drain. One of another version that can't be asked, or one
-// that refuses, gets the signal that every server understands.
+// retire asks it to drain. One of another version that doesn't know how is
+// treated as a server without a control socket.
 func (a *agent) retire(ctx context.Context, req control.DrainRequest) (control.DrainReply, error) {
 	reply, err := a.client.Drain(ctx, req)
 	if errors.Is(err, errors.ErrUnsupported) {
-		return reply, a.signal(a.status.PID)
+		return a.plain.retire(ctx, req)
 	}
 	return reply, err
 }

@@ -76,7 +76,7 @@ func (s *survey) predecessors(ctx context.Context) ([]predecessor, error) {
 		out = append(out, &agent{
 			client: control.NewClient(a.Peer, control.ClientOptions{}),
 			status: a.Status,
-			signal: s.env.terminate,
+			plain:  &foreign{holders: reuse.Holders(s.membersOf(a.Status)), timeout: s.foreignTimeout, env: s.env},
 		})
 	}
 	strays := s.strays()
@@ -122,6 +122,19 @@ func (s *survey) covered(st control.Status) error {
 		}
 	}
 	return nil
+}
+
+// membersOf returns the sockets that an agent says are its own.
+func (s *survey) membersOf(st control.Status) []reuse.Member {
+	var out []reuse.Member
+	for _, g := range s.groups {
+		for _, m := range st.Members {
+			if found, ok := g.Find(m.Cookie); ok {
+				out = append(out, found)
+			}
+		}
+	}
+	return out
 }
 
 // strays are sockets in the groups that no answering agent of the service owns.

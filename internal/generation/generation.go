@@ -85,6 +85,10 @@ func New(cfg Config) *Generation {
 // Done returns a channel that is closed when the generation has ended.
 func (g *Generation) Done() <-chan struct{} { return g.done }
 
+// Closed returns a channel that is closed when the generation begins to end: its
+// listeners are closed, or about to be.
+func (g *Generation) Closed() <-chan struct{} { return g.closed }
+
 // Err returns why the generation did not end well, once Done is closed.
 func (g *Generation) Err() error {
 	g.mu.Lock()

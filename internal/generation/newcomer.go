@@ -158,11 +158,14 @@ func (g *Generation) gate() (health.Gate, error) {
 	return gate, nil
 }
 
+// acceptWait is the time between two answers of a server that does not accept.
+const acceptWait = 200 * time.Millisecond
+
 // accepts tells whether the server takes connections from l.
 func accepts(ctx context.Context, l *reuse.Listener) error {
 	select {
 	case <-l.Serving():
-	case <-ctx.Done():
+	case <-time.After(acceptWait):
 		return errors.New("the server has not called Accept")
 	}
 	c, err := l.Dial(ctx)
