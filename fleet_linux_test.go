@@ -273,12 +273,12 @@ func (p *server) wantExit(code int, logged ...string) {
 	p.wantLogged(logged...)
 }
 
+// wantLogged waits for what a process logs: standard error comes another way
+// than what it says, and may come later.
 func (p *server) wantLogged(texts ...string) {
 	p.t.Helper()
 	for _, text := range texts {
-		if !p.logs(text) {
-			p.t.Errorf("%s has not logged %q", p.Version, text)
-		}
+		eventually(p.t, fmt.Sprintf("%s logs %q", p.Version, text), func() bool { return p.logs(text) })
 	}
 }
 
