@@ -3,7 +3,6 @@ package handover
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -60,11 +59,7 @@ func Serve(ctx context.Context, srv *http.Server, opts Options) error {
 		serve, scheme = func(l net.Listener) error { return srv.ServeTLS(l, "", "") }, "https+insecure"
 	}
 	p, err := newProcess(opts, "tcp", func(l net.Listener) error {
-		err := serve(opts.Drain.Hold(l))
-		if errors.Is(err, http.ErrServerClosed) {
-			return net.ErrClosed
-		}
-		return err
+		return serve(opts.Drain.Hold(l))
 	}, scheme)
 	if err != nil {
 		return err

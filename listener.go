@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
+
+	"github.com/gohandover/handover/internal/generation"
 )
 
 // A Listener is a [net.Listener] that hands over, for servers that are not an
@@ -14,6 +17,7 @@ type Listener struct {
 	p            *process
 	done         chan struct{} // closed when err is final
 	err          error
+	closed       atomic.Bool // Close was called
 }
 
 // Listen returns a listener on the address once everything that could speak
@@ -42,7 +46,7 @@ func Listen(ctx context.Context, network, address string, opts Options) (*Listen
 	joined := make(chan net.Listener, 1)
 	p, err := newProcess(opts, network, func(l net.Listener) error {
 		joined <- l
-		return net.ErrClosed // the caller serves, from now on
+		return generation.ErrHandedOn // the caller serves, from now on
 	}, "http")
 	if err != nil {
 		return nil, err
@@ -74,13 +78,10 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err == nil || !errors.Is(err, net.ErrClosed) {
 		return c, err
 	}
-	select {
-	case <-l.done:
-	case <-l.p.gen.Done():
-		<-l.done
-	default: // closed by the caller
+	if l.closed.Load() { // by the caller
 		return nil, err
 	}
+	<-l.done
 	if l.err != nil {
 		return nil, fmt.Errorf("%w (%w)", l.err, net.ErrClosed)
 	}
@@ -90,6 +91,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 // Close stops the service as SIGTERM does, but for connections that still wait
 // to be accepted, which are reset: Accept returns at once. See Wait for the rest.
 func (l *Listener) Close() error {
+	l.closed.Store(true)
 	err := l.Listener.Close()
 	l.p.end()
 	return err

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,7 @@ func newProcess(opts Options, network string, serve func(net.Listener) error, sc
 		addresses = append(addresses, generation.Address{Network: network, Address: a})
 	}
 	p.gen = generation.New(generation.Config{
+		Instance:  ctl.Peer().Instance,
 		Service:   opts.Name,
 		Version:   opts.Version,
 		Addresses: addresses,
@@ -122,8 +124,12 @@ func (p *process) live(ctx context.Context) error {
 	watchSignals(p.opts.Signals, p, stop)
 	defer context.AfterFunc(ctx, p.end)()
 
+	go p.watch(stop)
 	if err := p.takeOver(); err != nil {
 		p.gen.Fail(err)
+		if wasCutBack(err) && p.opts.Hooks.AfterDrain != nil {
+			p.opts.Hooks.AfterDrain(p.Info())
+		}
 		return err
 	}
 	close(p.over)
@@ -132,6 +138,21 @@ func (p *process) live(ctx context.Context) error {
 		p.opts.Hooks.AfterDrain(p.Info())
 	}
 	return p.gen.Err()
+}
+
+func wasCutBack(err error) bool {
+	var step *cutover.StepError
+	return errors.As(err, &step) && step.CutBack
+}
+
+// watch gives the handover up when the generation ends by itself, as when its
+// server stops.
+func (p *process) watch(stop <-chan struct{}) {
+	select {
+	case <-p.gen.Closed():
+		p.abort(cmp.Or(p.gen.Err(), errTold))
+	case <-stop:
+	}
 }
 
 // takeOver performs the handover that makes this process the active one.
@@ -203,6 +224,7 @@ func (p *process) endActive() {
 // force ends what is left at once.
 func (p *process) force() {
 	p.opts.Drain.Force()
+	p.gen.Hurry()
 	p.end()
 	p.forceOnce.Do(func() { close(p.forced) })
 }

@@ -117,7 +117,7 @@ var bothFamilies = []uint8{unix.AF_INET, unix.AF_INET6}
 func dump(ctx context.Context, protocol int, states uint32, port uint16, families []uint8) ([]diagRow, error) {
 	conn, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
 	if err != nil {
-		return nil, fmt.Errorf("sock_diag: %w", err)
+		return nil, fmt.Errorf("sock_diag: %w (netlink sockets are needed: a seccomp profile, or systemd's RestrictAddressFamilies without AF_NETLINK, may forbid them)", err)
 	}
 	defer conn.Close()
 	deadline, ok := ctx.Deadline()

@@ -23,6 +23,18 @@ func (g GroupID) String() string {
 	return g.Addr.String()
 }
 
+// Listen returns the network and address with which [net.Listen] and
+// [Config.Bind] come to this group.
+func (g GroupID) Listen() (network, address string) {
+	switch ip := g.Addr.Addr(); {
+	case ip.Is4():
+		return "tcp4", g.Addr.String()
+	case g.V6Only || !ip.IsUnspecified():
+		return "tcp6", g.Addr.String()
+	}
+	return "tcp", fmt.Sprintf(":%d", g.Addr.Port()) // dual-stack
+}
+
 // same tells whether g and h are one group. V6Only matters for wildcards alone.
 func (g GroupID) same(h GroupID) bool {
 	return g.Addr == h.Addr && (g.V6Only == h.V6Only || !g.Addr.Addr().IsUnspecified())

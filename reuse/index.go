@@ -17,6 +17,15 @@ import (
 // is the cost of an index that is somebody else's.
 const probeWait = 250 * time.Millisecond
 
+const (
+	// probeDial bounds one attempt to connect: a SYN that got lost is sent again
+	// after a second, but a new attempt is as good.
+	probeDial = 900 * time.Millisecond
+
+	// acceptWait is how long a server may take to accept a connection of Dial.
+	acceptWait = 2 * time.Second
+)
+
 // probes are the connections that a listener has opened to its own group, to
 // see which member gets them.
 type probes struct {
@@ -28,8 +37,8 @@ type probes struct {
 
 // A probe is looked out for by its client address.
 type probe struct {
-	got  chan *member // of one element
-	keep bool         // it is for the server too, and not only to be seen
+	got  chan *member // of one element: who accepted
+	keep bool         // it is for the server, whose Accept has to return it first
 }
 
 // announce makes claim look out for a connection that comes from addr.
@@ -55,21 +64,12 @@ func (p *probes) take(addr netip.AddrPort) (probe, bool) {
 	return pr, ok
 }
 
-// claim tells whether c, accepted by m, was a probe that the server must not
-// see; then it is closed.
-func (p *probes) claim(c *net.TCPConn, m *member) bool {
+// claim returns the probe that c, which a member of ours accepted, is, if any.
+func (p *probes) claim(c *net.TCPConn) (probe, bool) {
 	if p.waiting.Load() == 0 {
-		return false
+		return probe{}, false
 	}
-	pr, ok := p.take(unmap(c.RemoteAddr().(*net.TCPAddr).AddrPort()))
-	if !ok {
-		return false
-	}
-	pr.got <- m
-	if !pr.keep {
-		c.Close()
-	}
-	return !pr.keep
+	return p.take(unmap(c.RemoteAddr().(*net.TCPAddr).AddrPort()))
 }
 
 // Reach opens an ordinary connection to the group, without the mark, and tells
@@ -80,14 +80,14 @@ func (l *Listener) Reach(ctx context.Context) (bool, error) {
 	return m != nil, err
 }
 
-// ErrElsewhere says that a connection meant for one listener was taken by
-// another member of its group.
-var ErrElsewhere = errors.New("reuse: another member of the group took the connection")
+// ErrElsewhere says that a connection meant for one listener was not accepted
+// there: its server doesn't accept, or another member of the group took it.
+var ErrElsewhere = errors.New("reuse: the server did not accept the connection")
 
 // Dial connects to this very listener through the real port, before any client
-// may: the way to check a server's health as its clients will see it. If another
-// member takes the connection the error is ErrElsewhere, so an answer is always
-// this server's own. Call [Listener.Index] before, so that the place is known.
+// may: the way to check a server's health as its clients will see it. It succeeds
+// when Accept has returned the connection; otherwise the error is ErrElsewhere. So an
+// answer is always this server's own. Call [Listener.Index] before, so that the place is known.
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	seen := l.seenAt()
 	if len(seen) == 0 {
@@ -106,11 +106,14 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 }
 
 // probe connects to the group and returns the member of ours that accepted, or
-// nil if somebody else did.
+// nil if somebody else did, or nobody in time.
 func (l *Listener) probe(ctx context.Context, prepare func(fd int, v6 bool) error) (*member, error) {
 	c, m, err := l.connect(ctx, false, prepare)
-	if err == nil {
+	if c != nil {
 		c.Close()
+	}
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() && ctx.Err() == nil {
+		return nil, nil // a full queue drops what it can't take
 	}
 	return m, err
 }
@@ -118,7 +121,7 @@ func (l *Listener) probe(ctx context.Context, prepare func(fd int, v6 bool) erro
 func (l *Listener) connect(ctx context.Context, keep bool, prepare func(fd int, v6 bool) error) (net.Conn, *member, error) {
 	var own netip.AddrPort
 	var pr probe
-	c, err := dialFrom(ctx, l.id.Addr, 0, prepare, func(addr netip.AddrPort) {
+	c, err := dialFrom(ctx, l.id.Addr, probeDial, prepare, func(addr netip.AddrPort) {
 		l.probes.take(own) // the first of two local addresses that could not be had
 		own, pr = addr, l.probes.announce(addr, keep)
 	})
@@ -126,7 +129,11 @@ func (l *Listener) connect(ctx context.Context, keep bool, prepare func(fd int, 
 	if err != nil {
 		return nil, nil, err
 	}
-	timeout := time.NewTimer(probeWait)
+	wait := probeWait
+	if keep {
+		wait = acceptWait
+	}
+	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	select {
 	case m := <-pr.got:

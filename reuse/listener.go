@@ -85,8 +85,11 @@ func (l *Listener) pump(m *member) {
 			return
 		}
 		a := accepted{err: err}
+		var pr probe
 		if err == nil {
-			if l.probes.claim(c, m) {
+			if pr, _ = l.probes.claim(c); pr.got != nil && !pr.keep {
+				pr.got <- m
+				c.Close()
 				continue
 			}
 			l.log.note()
@@ -94,6 +97,9 @@ func (l *Listener) pump(m *member) {
 		}
 		select {
 		case l.conns <- a:
+			if pr.got != nil {
+				pr.got <- m
+			}
 		case <-l.abandon:
 			if c != nil {
 				c.Close()
@@ -183,6 +189,7 @@ func (l *Listener) Grow(ctx context.Context, n int) error {
 		}
 		m, err := s.listen(ctx)
 		if err != nil {
+			s.Close()
 			return err
 		}
 		l.add(m)

@@ -30,7 +30,7 @@ func (e *LockedError) Error() string {
 	if e.PID == 0 {
 		who = "a process of another PID namespace"
 	}
-	if e.UID != os.Geteuid() && e.UID != 0 {
+	if e.UID != lockUID && e.UID != 0 {
 		return fmt.Sprintf("reuse: lock of service %s: its name %q is squatted by uid %d, %s: end that process, or give the service another name",
 			e.Service, lockName(e.Service), e.UID, who)
 	}
@@ -43,7 +43,7 @@ var ErrLocked = errors.New("reuse: the service is locked")
 // Is makes errors.Is(err, ErrLocked) hold.
 func (e *LockedError) Is(target error) bool { return target == ErrLocked }
 
-func (e *LockedError) squatted() bool { return e.UID != os.Geteuid() && e.UID != 0 }
+func (e *LockedError) squatted() bool { return e.UID != lockUID && e.UID != 0 }
 
 // lockRetry is the pause after a try that told neither yes nor who holds it.
 const lockRetry = 20 * time.Millisecond
@@ -58,7 +58,10 @@ func TryLock(service string) (*Lock, error) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("reuse: lock of service %s: %w", service, err)
 	}
-	c, held := lockHolder(service)
+	c, held, err := lockHolder(service)
+	if err != nil {
+		return nil, err
+	}
 	if c != nil {
 		c.Close()
 	}
@@ -73,7 +76,9 @@ func AcquireLock(ctx context.Context, service string, waiting func(*LockedError)
 	for {
 		l, err := TryLock(service)
 		var held *LockedError
-		if !errors.As(err, &held) || held.squatted() {
+		if isOutOfFiles(err) {
+			held = &LockedError{Service: service, UID: lockUID}
+		} else if !errors.As(err, &held) || held.squatted() {
 			return l, err
 		}
 		if waiting != nil {
@@ -88,7 +93,10 @@ func AcquireLock(ctx context.Context, service string, waiting func(*LockedError)
 // awaitHolder returns when the lock's holder may have gone. The holder never
 // accepts; its end ends the connection.
 func awaitHolder(ctx context.Context, service string) error {
-	c, _ := lockHolder(service)
+	c, _, err := lockHolder(service)
+	if err != nil && !isOutOfFiles(err) {
+		return err
+	}
 	if c == nil {
 		select {
 		case <-time.After(lockRetry):
@@ -105,25 +113,37 @@ func awaitHolder(ctx context.Context, service string) error {
 }
 
 // lockHolder connects to the holder to see who it is. The connection is nil if
-// there was none to be had, as when the holder has just gone.
-func lockHolder(service string) (net.Conn, *LockedError) {
-	held := &LockedError{Service: service, UID: os.Geteuid()}
+// the holder has just gone, or has so many waiters that no more are taken.
+func lockHolder(service string) (net.Conn, *LockedError, error) {
+	held := &LockedError{Service: service, UID: lockUID}
 	c, err := net.Dial("unix", lockName(service))
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EAGAIN) {
+		return nil, held, nil
+	}
 	if err != nil {
-		return nil, held
+		return nil, nil, fmt.Errorf("reuse: lock of service %s: %w", service, err)
 	}
 	uid, pid, err := peerOf(c.(*net.UnixConn))
 	if err != nil {
 		c.Close()
-		return nil, held
+		return nil, nil, fmt.Errorf("reuse: lock of service %s: %w", service, err)
 	}
 	held.UID, held.PID = uid, pid
-	return c, held
+	return c, held, nil
+}
+
+// isOutOfFiles tells of a lack of descriptors, which passes.
+func isOutOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // Unlock gives the lock to the next. Unlocking again does nothing.
 func (l *Lock) Unlock() { l.l.Close() }
 
 func lockName(service string) string {
-	return fmt.Sprintf("@handover/%d/%s/lock", os.Geteuid(), service)
+	return fmt.Sprintf("@handover/%d/%s/lock", lockUID, service)
 }
+
+// lockUID is the user the process began as: its sockets are his even if it
+// becomes another one later.
+var lockUID = os.Geteuid()

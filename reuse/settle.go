@@ -46,6 +46,9 @@ func (l *Listener) Hold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := context.Cause(ctx); err != nil {
+		return err // late: the order may be another by now
+	}
 	return l.Attach(p)
 }
 

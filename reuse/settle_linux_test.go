@@ -1,6 +1,7 @@
 package reuse
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -144,7 +145,8 @@ func TestSteerFromOutside(t *testing.T) {
 			discard(a)
 			discard(b)
 			for i, l := range []*Listener{b, a, b} {
-				if err := (Config{}).Steer(t.Context(), networkOf(l), a.sock.bindAddress(), Only(1-i%2)); err != nil {
+				network, address := a.Group().Listen()
+				if err := (Config{}).Steer(t.Context(), network, address, Only(1-i%2)); err != nil {
 					t.Fatal(err)
 				}
 				for range 5 {
@@ -156,17 +158,6 @@ func TestSteerFromOutside(t *testing.T) {
 			}
 		})
 	}
-}
-
-// networkOf is the network that binds to the same group again.
-func networkOf(l *Listener) string {
-	switch id := l.Group(); {
-	case id.Addr.Addr().Is4():
-		return "tcp4"
-	case id.V6Only:
-		return "tcp6"
-	}
-	return "tcp"
 }
 
 func TestDialReachesOnlyItsOwn(t *testing.T) {
@@ -191,16 +182,22 @@ func TestDialReachesOnlyItsOwn(t *testing.T) {
 	if _, err := fresh.Index(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		if c, err := fresh.Accept(); err == nil {
+			accepted <- c
+		}
+	}()
 	c, err := fresh.Dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	got, err := fresh.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := <-accepted
 	defer got.Close()
+	if c, err := fresh.Dial(t.Context()); !errors.Is(err, ErrElsewhere) {
+		t.Errorf("Dial to a server that doesn't accept: %v, %v", c, err)
+	}
 	if got.RemoteAddr().String() != c.LocalAddr().String() {
 		t.Errorf("accepted %v, dialed from %v", got.RemoteAddr(), c.LocalAddr())
 	}

@@ -142,22 +142,8 @@ func (s *Socket) Group() GroupID { return GroupID{Addr: s.addr, V6Only: s.v6only
 
 // Sibling binds another socket to the same address with the same Config.
 func (s *Socket) Sibling(ctx context.Context) (*Socket, error) {
-	network := "tcp6"
-	if s.addr.Addr().Is4() {
-		network = "tcp4"
-	} else if s.addr.Addr().IsUnspecified() && !s.v6only {
-		network = "tcp"
-	}
-	return s.cfg.Bind(ctx, network, s.bindAddress())
-}
-
-// bindAddress is the address in the form that makes package net choose the
-// same family and dual-stack mode again: an empty host where it is dual-stack.
-func (s *Socket) bindAddress() string {
-	if s.addr.Addr().Is6() && s.addr.Addr().IsUnspecified() && !s.v6only {
-		return fmt.Sprintf(":%d", s.addr.Port())
-	}
-	return s.addr.String()
+	network, address := s.Group().Listen()
+	return s.cfg.Bind(ctx, network, address)
 }
 
 // listen makes the socket the last member of its group and a net.Listener. It

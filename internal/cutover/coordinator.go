@@ -263,12 +263,17 @@ func (h *handover) bake(ctx context.Context) error {
 	if err := h.park(ctx, req); err != nil {
 		h.warn(StepBake, "%s could not be parked: %v", h.olds[0].name(), err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, h.Bake, errBaked)
+	watchCtx, cancel := context.WithTimeoutCause(ctx, h.Bake, errBaked)
 	defer cancel()
-	if err := h.New.Watch(ctx); !errors.Is(err, errBaked) {
-		return err
+	err := h.New.Watch(watchCtx)
+	if errors.Is(err, errBaked) {
+		return nil
 	}
-	return nil
+	if ctx.Err() == nil && !h.present(h.olds[0]) {
+		h.warn(StepBake, "not gone back, for %s has ended meanwhile: %v", h.olds[0].name(), err)
+		return nil
+	}
+	return err
 }
 
 func (h *handover) park(ctx context.Context, req control.ParkRequest) error {
@@ -283,9 +288,9 @@ var errBaked = errors.New("baked")
 // that hangs can't be waited for: it keeps its listener, gets no connection, and
 // is reported.
 func (h *handover) retire(ctx context.Context) error {
-	for _, old := range h.olds {
+	for i, old := range h.olds {
 		h.retireOne(ctx, old)
-		if err := context.Cause(ctx); err != nil && h.present(old) {
+		if err := context.Cause(ctx); err != nil && i == 0 && h.present(old) {
 			return err // it may still be gone back to
 		}
 	}
@@ -363,7 +368,9 @@ func (h *handover) undo(ctx context.Context) {
 	defer cancel()
 	if h.took && len(h.olds) > 0 {
 		if err := h.olds[0].hold(ctx); err != nil {
-			h.warn(StepCutover, "%s did not take its connections back by request, so they are given to it: %v", h.olds[0].name(), err)
+			if !errors.Is(err, errors.ErrUnsupported) {
+				h.warn(StepCutover, "%s did not take its connections back by request, so they are given to it: %v", h.olds[0].name(), err)
+			}
 			if err := h.New.Yield(ctx); err != nil {
 				h.warn(StepCutover, "%v", err)
 			}
@@ -371,5 +378,20 @@ func (h *handover) undo(ctx context.Context) {
 	}
 	if h.joined {
 		h.New.Leave(ctx)
+		h.unsteer(ctx)
+	}
+}
+
+// unsteer takes the program away from groups that nobody steered before: their
+// servers may open sockets as they like.
+func (h *handover) unsteer(ctx context.Context) {
+	for id, how := range h.found.joining() {
+		if how.Attach == nil || how.Others == 0 {
+			continue
+		}
+		network, address := id.Listen()
+		if err := (reuse.Config{}).Steer(ctx, network, address, reuse.Plan{}); err != nil {
+			h.warn(StepJoin, "%s is left with a program: %v", id, err)
+		}
 	}
 }

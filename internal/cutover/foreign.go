@@ -66,13 +66,51 @@ func (f *foreign) retire(ctx context.Context, req control.DrainRequest) (control
 	reply := f.flush(ctx, req.FlushTimeout)
 	reply.FlushDuration = time.Since(began)
 	f.awaitConnections(ctx)
+	if ctx.Err() != nil {
+		return reply, context.Cause(ctx) // it may be gone back to
+	}
+	return reply, f.terminate()
+}
+
+// terminate asks those to leave who still have the sockets, as pids are used
+// again.
+func (f *foreign) terminate() error {
+	left := &foreign{holders: reuse.Holders(f.members())}
 	var errs []error
-	for _, p := range leaders(f.processes(), f.env.parent) {
+	for _, p := range leaders(left.processes(), f.env.parent) {
 		if err := f.env.terminate(p.PID); err != nil {
 			errs = append(errs, fmt.Errorf("SIGTERM to %d (%s): %w", p.PID, p.Name, err))
 		}
 	}
-	return reply, errors.Join(errs...)
+	return errors.Join(errs...)
+}
+
+func (f *foreign) members() []reuse.Member {
+	var out []reuse.Member
+	for id, cookies := range f.byGroup() {
+		g, err := reuse.Look(context.Background(), id)
+		if err != nil {
+			continue
+		}
+		for _, c := range cookies {
+			if m, ok := g.Find(c); ok {
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
+
+// ancestor returns one of the processes that started this one, directly or not.
+func (f *foreign) ancestor() (reuse.Process, bool) {
+	for pid := f.env.parent(os.Getpid()); pid > 1; pid = f.env.parent(pid) {
+		for _, p := range f.processes() {
+			if p.PID == pid {
+				return p, true
+			}
+		}
+	}
+	return reuse.Process{}, false
 }
 
 // flush waits for the queues of all sockets at once.

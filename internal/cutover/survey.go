@@ -37,6 +37,9 @@ func (h *handover) look(ctx context.Context) (*survey, error) {
 		if err := g.CheckOverlap(h.ids...); err != nil {
 			return nil, err
 		}
+		if n := len(g.Members); 2*n > reuse.MaxIndex {
+			return nil, fmt.Errorf("%d sockets listen on %s, more than can be steered around: run the server with fewer listening sockets", n, id)
+		}
 		s.groups = append(s.groups, g)
 	}
 	peers, err := control.Finder{}.Peers(ctx, h.Service)
@@ -58,7 +61,7 @@ func (s *survey) generation() int {
 			deaf++
 		}
 	}
-	return last + deaf + 1
+	return max(last, deaf) + 1
 }
 
 // rank orders agents by how likely clients are with them.
@@ -176,6 +179,9 @@ func (s *survey) foreign(ctx context.Context, strays []reuse.Member) (*foreign, 
 		if slices.ContainsFunc(h.Processes, func(p reuse.Process) bool { return p.PID == os.Getpid() }) {
 			return nil, fmt.Errorf("%s is served by this very process already", h.Group)
 		}
+	}
+	if p, ok := f.ancestor(); ok {
+		return nil, fmt.Errorf("%s is held by pid %d (%s), which started this process and can't be told to leave by it: a supervisor must not keep the service's socket open", f.holders[0].Group, p.PID, p.Name)
 	}
 	return f, nil
 }

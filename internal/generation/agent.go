@@ -19,8 +19,14 @@ var _ control.Agent = (*Generation)(nil)
 func (g *Generation) Hold(ctx context.Context) error {
 	g.ops.Lock()
 	defer g.ops.Unlock()
+	if err := context.Cause(ctx); err != nil {
+		return err // the asker has gone on without it
+	}
 	if err := g.hold(ctx); err != nil {
 		return err
+	}
+	for _, l := range g.Listeners() {
+		l.Rescue()
 	}
 	g.resolveLater()
 	return nil
@@ -33,7 +39,6 @@ func (g *Generation) hold(ctx context.Context) error {
 		return err
 	}
 	for _, l := range g.Listeners() {
-		l.Rescue()
 		if err := l.Hold(ctx); err != nil {
 			return err
 		}
@@ -104,6 +109,7 @@ func (g *Generation) Drain(ctx context.Context, req control.DrainRequest) (contr
 // Stop implements [control.Agent].
 func (g *Generation) Stop(context.Context) error {
 	g.cfg.Drain.Force()
+	g.Hurry()
 	go g.End(context.Background())
 	return nil
 }
@@ -203,7 +209,10 @@ func (g *Generation) resolve() error {
 	if g.listening("resolve") != nil {
 		return nil
 	}
-	if g.State() != control.StateParked || !g.succeeded(ctx) {
+	if !g.succeeded(ctx) {
+		for _, l := range g.Listeners() {
+			l.Rescued(time.Time{}) // ends what Hold has begun
+		}
 		return g.hold(ctx)
 	}
 	g.enter(control.StateDraining)
@@ -215,18 +224,37 @@ func (g *Generation) resolve() error {
 	return nil
 }
 
+// succeededTries is how often it is asked who is active while somebody doesn't
+// answer.
+const succeededTries = 3
+
 // succeeded tells whether a newer generation has the clients.
 func (g *Generation) succeeded(ctx context.Context) bool {
-	peers, err := control.Finder{}.Peers(ctx, g.cfg.Service)
-	if err != nil {
-		return false
-	}
-	for _, a := range control.QueryAll(ctx, peers, control.QueryOptions{}) {
-		if a.Status.State == control.StateActive && a.Status.Started.After(g.started) {
-			return true
+	for range succeededTries {
+		peers, err := control.Finder{}.Peers(ctx, g.cfg.Service)
+		if err != nil {
+			return false
+		}
+		deaf := false
+		for _, a := range control.QueryAll(ctx, peers, control.QueryOptions{}) {
+			deaf = deaf || errors.Is(a.Err, control.ErrDeaf)
+			if a.Status.State == control.StateActive && g.isFollowedBy(a.Status) {
+				return true
+			}
+		}
+		if !deaf {
+			return false
 		}
 	}
 	return false
+}
+
+// isFollowedBy tells whether an active generation has relieved this one. One that
+// could not learn this one's number may have a lower one, and has become active later.
+func (g *Generation) isFollowedBy(st control.Status) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return st.Generation > g.number || st.Instance != g.cfg.Instance && st.Since.After(g.activated)
 }
 
 // End drains a generation that no other one follows, or that has failed, and
@@ -250,9 +278,20 @@ const (
 	lastFlush = 250 * time.Millisecond
 )
 
+// Hurry makes End wait for no handover.
+func (g *Generation) Hurry() { g.hurried.Do(func() { close(g.hurry) }) }
+
 func (g *Generation) endListening(ctx context.Context) {
 	lockCtx, cancel := context.WithTimeout(ctx, relieveTimeout)
 	defer cancel()
+	go func() {
+		select {
+		case <-g.hurry:
+		case <-g.closed: // relieved
+		case <-lockCtx.Done():
+		}
+		cancel()
+	}()
 	lock, err := reuse.AcquireLock(lockCtx, g.cfg.Service, nil)
 	if err == nil {
 		defer lock.Unlock()

@@ -26,6 +26,7 @@ type Address struct{ Network, Address string }
 // to be optional.
 type Config struct {
 	Service   string
+	Instance  string // of the control socket
 	Version   string // optional
 	Addresses []Address
 	Socket    reuse.Config
@@ -56,6 +57,8 @@ type Generation struct {
 	started time.Time
 	closed  chan struct{} // closed when the listeners are, or are about to be
 	done    chan struct{} // closed when all has ended; err is final then
+	hurry   chan struct{} // closed when End is to wait for nobody
+	hurried sync.Once
 
 	// ops lets one change of the groups happen at a time.
 	ops sync.Mutex
@@ -67,8 +70,9 @@ type Generation struct {
 	sockets     []*reuse.Socket
 	listeners   []*reuse.Listener
 	admitted    bool
-	closing     bool // closed has been closed
-	resolving   bool // see resolveLater
+	activated   time.Time // when it first became active
+	closing     bool      // closed has been closed
+	resolving   bool      // see resolveLater
 	flushed     int
 	coordinator string
 	ending      bool
@@ -79,7 +83,7 @@ type Generation struct {
 func New(cfg Config) *Generation {
 	now := time.Now()
 	return &Generation{cfg: cfg, started: now, since: now, state: control.StateStarting,
-		closed: make(chan struct{}), done: make(chan struct{})}
+		closed: make(chan struct{}), done: make(chan struct{}), hurry: make(chan struct{})}
 }
 
 // Done returns a channel that is closed when the generation has ended.
@@ -109,6 +113,9 @@ func (g *Generation) enter(s control.State) {
 	changed := g.state != s
 	if changed {
 		g.state, g.since = s, time.Now()
+		if s == control.StateActive && g.activated.IsZero() {
+			g.activated = g.since
+		}
 	}
 	number := g.number
 	g.mu.Unlock()

@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,15 +74,41 @@ func (g *Generation) Join(ctx context.Context, how map[reuse.GroupID]cutover.Joi
 		if err != nil {
 			return err
 		}
-		g.mu.Lock()
-		g.listeners = append(g.listeners, l)
-		g.mu.Unlock()
+		if err := g.adopt(l); err != nil {
+			return errors.Join(err, l.Close())
+		}
 		if err := join(ctx, l, how[s.Group()]); err != nil {
 			return err
 		}
 		go g.serve(l)
 	}
 	return nil
+}
+
+// adopt makes l one of the listeners, unless they have been closed already.
+func (g *Generation) adopt(l *reuse.Listener) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closing {
+		return g.endedLocked()
+	}
+	g.listeners = append(g.listeners, l)
+	return nil
+}
+
+// open returns the listeners, or why the generation has none any more: its
+// server has stopped, or it was told to.
+func (g *Generation) open() ([]*reuse.Listener, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closing {
+		return nil, g.endedLocked()
+	}
+	return g.listeners, nil
+}
+
+func (g *Generation) endedLocked() error {
+	return cmp.Or(g.err, fmt.Errorf("the generation has ended: %w", net.ErrClosed))
 }
 
 func join(ctx context.Context, l *reuse.Listener, how cutover.Joining) error {
@@ -97,11 +124,14 @@ func join(ctx context.Context, l *reuse.Listener, how cutover.Joining) error {
 	return err
 }
 
+// ErrHandedOn is what Config.Serve returns that leaves serving to somebody else.
+var ErrHandedOn = errors.New("the listener is served by the caller")
+
 // serve runs the server on one listener. It returns long after the handover is
 // over; a server that stops by itself ends the generation.
 func (g *Generation) serve(l net.Listener) {
 	err := g.cfg.Serve(l)
-	if errors.Is(err, net.ErrClosed) || g.isClosing() {
+	if errors.Is(err, ErrHandedOn) || g.isClosing() {
 		return
 	}
 	g.fail(fmt.Errorf("serving %s: %w", l.Addr(), err))
@@ -140,7 +170,11 @@ func (g *Generation) Watch(ctx context.Context) error {
 func (g *Generation) gate() (health.Gate, error) {
 	gate := g.cfg.Gate
 	gate.Probes = []health.Probe{health.FuncProbe{Name: "checks", Func: g.cfg.Health.Ready}}
-	for _, l := range g.Listeners() {
+	listeners, err := g.open()
+	if err != nil {
+		return gate, err
+	}
+	for _, l := range listeners {
 		dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) }
 		gate.Probes = append(gate.Probes, health.FuncProbe{
 			Name: "accept on " + l.Group().String(),
@@ -161,7 +195,7 @@ func (g *Generation) gate() (health.Gate, error) {
 // acceptWait is the time between two answers of a server that does not accept.
 const acceptWait = 200 * time.Millisecond
 
-// accepts tells whether the server takes connections from l.
+// accepts tells whether the server takes a connection from l.
 func accepts(ctx context.Context, l *reuse.Listener) error {
 	select {
 	case <-l.Serving():
@@ -180,7 +214,10 @@ func (g *Generation) Take(ctx context.Context) (time.Duration, error) {
 	g.mu.Lock()
 	g.admitted = true
 	g.mu.Unlock()
-	listeners := g.Listeners()
+	listeners, err := g.open()
+	if err != nil {
+		return 0, err
+	}
 	plans := make([]reuse.Plan, len(listeners))
 	for i, l := range listeners {
 		var err error
@@ -202,6 +239,9 @@ func (g *Generation) Take(ctx context.Context) (time.Duration, error) {
 		if err := reached(ctx, l); err != nil {
 			return took, err
 		}
+	}
+	if _, err := g.open(); err != nil {
+		return took, err
 	}
 	g.enter(control.StateActive)
 	return took, nil

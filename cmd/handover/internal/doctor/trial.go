@@ -61,7 +61,7 @@ func (e *exam) trial(ctx context.Context, about, network, address string) {
 		e.add(Fail, about, err.Error(), remedy(err))
 		return
 	}
-	e.ok(about, "a cutover between two sockets took %v; guard, loopback mark, sock_diag and flush work", took.Round(time.Microsecond))
+	e.ok(about, "moving connections from one socket to another took %v, looking included; guard, loopback mark, sock_diag and flush work", took.Round(time.Microsecond))
 }
 
 // handOver does between two sockets of this process what a handover does
