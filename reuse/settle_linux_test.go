@@ -1,6 +1,7 @@
 package reuse
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -246,4 +247,27 @@ func TestSettleKeepsWhatOthersMayStillMove(t *testing.T) {
 	if n := len(fresh.Cookies()); n != 1 {
 		t.Fatalf("%d sockets alone in the group, want 1", n)
 	}
+}
+
+func TestHoldThatComesTooLateChangesNothing(t *testing.T) {
+	old := mustListen(t, "tcp", "127.0.0.1:0")
+	mustAttach(t, old, Only(0))
+	if err := old.Admit(); err != nil {
+		t.Fatal(err)
+	}
+	fresh := join(t, old, Only(0))
+	discard(old)
+	discard(fresh)
+	if _, err := old.Index(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := fresh.Take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // whoever asked has gone on
+	if err := old.Hold(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Hold: %v", err)
+	}
+	wantReach(t, fresh, true)
 }
