@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func (e *exam) agents(ctx context.Context) map[uint64]string {
 		for _, a := range control.QueryAll(ctx, s.Peers, control.QueryOptions{AnyUID: os.Geteuid() == 0}) {
 			for _, m := range a.Status.Members {
 				found[m.Cookie] = fmt.Sprintf("service %s, generation %d (version %s), %s",
-					s.Name, a.Status.Generation, a.Status.Version, a.Status.State)
+					s.Name, a.Status.Generation, cmp.Or(a.Status.Version, "not named"), a.Status.State)
 			}
 		}
 	}
