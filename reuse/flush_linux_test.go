@@ -66,11 +66,7 @@ func TestFlushWaitsForHalfOpenHandshakes(t *testing.T) {
 }
 
 func TestFlushReportsWhatIsLeftAtItsDeadline(t *testing.T) {
-	l := mustListen(t, "tcp", "127.0.0.1:0")
-	mustAttach(t, l, Only(0))
-	if err := l.Admit(); err != nil {
-		t.Fatal(err)
-	}
+	l := mustServe(t, "tcp", "127.0.0.1:0")
 	const clients = 5
 	for range clients { // nobody accepts: one is in the pump's hand, the others wait
 		defer dialGroup(t, l).Close()
@@ -84,11 +80,7 @@ func TestFlushReportsWhatIsLeftAtItsDeadline(t *testing.T) {
 }
 
 func TestFlushOfAForeignQueue(t *testing.T) {
-	l := mustListen(t, "tcp", "127.0.0.1:0")
-	mustAttach(t, l, Only(0))
-	if err := l.Admit(); err != nil {
-		t.Fatal(err)
-	}
+	l := mustServe(t, "tcp", "127.0.0.1:0")
 	q := ForeignQueue{ID: l.Group(), Cookies: l.Cookies()}
 	for range 3 {
 		defer dialGroup(t, l).Close()

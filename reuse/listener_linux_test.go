@@ -31,6 +31,17 @@ func mustListen(t testing.TB, network, address string) *Listener {
 	return l
 }
 
+// mustServe returns the only member of a new group, with clients admitted.
+func mustServe(t testing.TB, network, address string) *Listener {
+	t.Helper()
+	l := mustListen(t, network, address)
+	mustAttach(t, l, Only(0))
+	if err := l.Admit(); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 func mustAttach(t testing.TB, l *Listener, p Plan) {
 	t.Helper()
 	if err := l.Attach(p); err != nil {
@@ -69,11 +80,7 @@ var forms = []struct{ name, network, address string }{
 func TestCutoverMovesEveryNewConnection(t *testing.T) {
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) {
-			old := mustListen(t, f.network, f.address)
-			mustAttach(t, old, Only(0))
-			if err := old.Admit(); err != nil {
-				t.Fatal(err)
-			}
+			old := mustServe(t, f.network, f.address)
 			fresh := join(t, old, Only(0))
 			discard(old)
 			discard(fresh)
@@ -174,11 +181,7 @@ func TestGuardHoldsEvenWhereTheProgramNamesTheMember(t *testing.T) {
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			old := mustListen(t, f.network, f.address)
-			mustAttach(t, old, Only(0))
-			if err := old.Admit(); err != nil {
-				t.Fatal(err)
-			}
+			old := mustServe(t, f.network, f.address)
 			s, err := old.sock.Sibling(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -258,11 +261,7 @@ func TestBoundSocketGetsNoConnection(t *testing.T) {
 }
 
 func TestAcceptReturnsWhatWasAcceptedBeforeRetire(t *testing.T) {
-	l := mustListen(t, "tcp", "127.0.0.1:0")
-	mustAttach(t, l, Only(0))
-	if err := l.Admit(); err != nil {
-		t.Fatal(err)
-	}
+	l := mustServe(t, "tcp", "127.0.0.1:0")
 	c, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -19,11 +19,7 @@ func mustAddr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 func TestBallastSurvivesClosesOfOthers(t *testing.T) {
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}} {
 		others := make([]*Listener, len(order))
-		others[0] = mustListen(t, "tcp", "127.0.0.1:0")
-		mustAttach(t, others[0], Only(0))
-		if err := others[0].Admit(); err != nil {
-			t.Fatal(err)
-		}
+		others[0] = mustServe(t, "tcp", "127.0.0.1:0")
 		for i := 1; i < len(others); i++ {
 			others[i] = join(t, others[0], Only(0))
 		}
@@ -109,11 +105,7 @@ func TestSettleUnderLoadLosesNothing(t *testing.T) {
 }
 
 func TestYieldGivesConnectionsToTheOthers(t *testing.T) {
-	old := mustListen(t, "tcp", "127.0.0.1:0")
-	mustAttach(t, old, Only(0))
-	if err := old.Admit(); err != nil {
-		t.Fatal(err)
-	}
+	old := mustServe(t, "tcp", "127.0.0.1:0")
 	fresh := join(t, old, Only(0))
 	discard(old)
 	discard(fresh)
@@ -137,11 +129,7 @@ func TestYieldGivesConnectionsToTheOthers(t *testing.T) {
 func TestSteerFromOutside(t *testing.T) {
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) {
-			a := mustListen(t, f.network, f.address)
-			mustAttach(t, a, Only(0))
-			if err := a.Admit(); err != nil {
-				t.Fatal(err)
-			}
+			a := mustServe(t, f.network, f.address)
 			b := join(t, a, Only(0))
 			discard(a)
 			discard(b)
@@ -162,11 +150,7 @@ func TestSteerFromOutside(t *testing.T) {
 }
 
 func TestDialReachesOnlyItsOwn(t *testing.T) {
-	old := mustListen(t, "tcp", "127.0.0.1:0")
-	mustAttach(t, old, Only(0))
-	if err := old.Admit(); err != nil {
-		t.Fatal(err)
-	}
+	old := mustServe(t, "tcp", "127.0.0.1:0")
 	discard(old)
 	s, err := old.sock.Sibling(t.Context())
 	if err != nil {
@@ -211,11 +195,7 @@ func TestDialReachesOnlyItsOwn(t *testing.T) {
 // TestSettleKeepsWhatOthersMayStillMove settles a newcomer beside two sockets of
 // others, which close only then.
 func TestSettleKeepsWhatOthersMayStillMove(t *testing.T) {
-	stuck := mustListen(t, "tcp", "127.0.0.1:0")
-	mustAttach(t, stuck, Only(0))
-	if err := stuck.Admit(); err != nil {
-		t.Fatal(err)
-	}
+	stuck := mustServe(t, "tcp", "127.0.0.1:0")
 	too := join(t, stuck, Only(0))
 	fresh := join(t, stuck, Only(0))
 	for _, l := range []*Listener{stuck, too, fresh} {
@@ -250,11 +230,7 @@ func TestSettleKeepsWhatOthersMayStillMove(t *testing.T) {
 }
 
 func TestHoldThatComesTooLateChangesNothing(t *testing.T) {
-	old := mustListen(t, "tcp", "127.0.0.1:0")
-	mustAttach(t, old, Only(0))
-	if err := old.Admit(); err != nil {
-		t.Fatal(err)
-	}
+	old := mustServe(t, "tcp", "127.0.0.1:0")
 	fresh := join(t, old, Only(0))
 	discard(old)
 	discard(fresh)

@@ -42,22 +42,23 @@ func (g *Generation) finish(timeout time.Duration) {
 // Fail ends a generation whose handover failed with err, and returns when what
 // it began has ended.
 func (g *Generation) Fail(err error) {
-	g.mu.Lock()
-	if g.err == nil {
-		g.err = err
-	}
-	g.mu.Unlock()
+	g.blame(err)
 	g.closeListeners()
 	g.finish(0)
 }
 
 // fail is called when a server has stopped serving by itself.
 func (g *Generation) fail(err error) {
+	g.blame(err)
+	g.warn("the server has stopped", err)
+	go g.End(context.Background())
+}
+
+// blame notes why the generation does not end well. The first reason stays.
+func (g *Generation) blame(err error) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.err == nil {
 		g.err = err
 	}
-	g.mu.Unlock()
-	g.warn("the server has stopped", err)
-	go g.End(context.Background())
 }

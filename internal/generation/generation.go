@@ -100,13 +100,6 @@ func (g *Generation) Err() error {
 	return g.err
 }
 
-// State returns the state of the generation.
-func (g *Generation) State() control.State {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.state
-}
-
 // enter changes the state and tells everybody.
 func (g *Generation) enter(s control.State) {
 	g.mu.Lock()
